@@ -39,9 +39,9 @@ class ScoredMoment(NamedTuple):
 class FrameGrid:
     """Where the frames of a recording lie in time.
 
-    Frame ``i`` sees ``[i * hop_s, i * hop_s + window_s)`` and *stands for* the hop-long cell around its centre:
-    ``[i * hop_s + (window_s - hop_s) / 2, ... + hop_s)``. With ``window_s == hop_s`` the two are the same. The
-    first cell reaches back to 0 and the last one on to the recording's end, so the cells tile the recording.
+    Frame ``i`` sees ``[i * hop_s, i * hop_s + window_s)`` and *stands for* the hop-long cell around its
+    centre: ``[i * hop_s + (window_s - hop_s) / 2, ... + hop_s)``. With ``window_s == hop_s`` the two are the
+    same. The first cell reaches back to 0 and the last one to the recording's end: cells tile the recording.
     """
 
     window_s: float
@@ -92,7 +92,7 @@ class FrameGrid:
 
 def intersection_s(a: FloatArray, b: FloatArray) -> FloatArray:
     """Overlap in seconds of intervals ``a (..., 2)`` and ``b (..., 2)``, broadcast against each other."""
-    overlap = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
+    overlap: FloatArray = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
     return np.maximum(overlap, 0.0)
 
 
@@ -103,4 +103,5 @@ def interval_iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """
     overlap = intersection_s(a, b)
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return iou

@@ -1,0 +1,74 @@
+"""JSON Lines: one object a line, errors with file and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from amr.errors import InputError
+from amr.formats.streams import display_name, open_input
+
+MAX_LINE_BYTES = 256 * 1024 * 1024
+"""No record of this field is larger; a line without end must not take the memory."""
+
+
+def parse_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """``(line number, object)`` for every line that is not blank.
+
+    Raises:
+        InputError: a line is not UTF-8, not JSON, cut, or not an object; ``where`` is ``name:line``.
+    """
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise InputError(f"line is longer than {MAX_LINE_BYTES} bytes", where=f"{name}:{number}")
+        if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+            line = line[3:]
+        if line.strip():
+            yield number, parse_object(line, f"{name}:{number}")
+
+
+def parse_object(line: bytes, where: str) -> dict[str, Any]:
+    """One JSON object from one line of bytes."""
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 text (byte {error.start})", where=where) from error
+    except json.JSONDecodeError as error:
+        cut = "; the line seems to be cut off" if error.pos >= len(line.decode("utf-8").rstrip()) else ""
+        raise InputError(
+            f"is not JSON: {error.msg} at column {error.colno}{cut}",
+            where=where,
+            hint="each line is one JSON object",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not JSON that can be read: {error}", where=where) from error
+    if not isinstance(record, dict):
+        raise InputError(f"is {json_type(record)}, expected a JSON object", where=where)
+    return record
+
+
+def read_objects(source: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file, or of standard input for ``-``, with their line numbers."""
+    with open_input(source) as file:
+        yield from parse_lines(file, display_name(source))
+
+
+def write_objects(file: TextIO, records: Iterable[dict[str, Any]]) -> None:
+    """Write records as JSONL, UTF-8 as it is, flushed a record at a time so that pipes flow."""
+    for record in records:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.flush()
+
+
+def json_type(value: object) -> str:
+    """The JSON name of a Python value's type, with its article, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)
