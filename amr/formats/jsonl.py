@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, Protocol, TextIO
 
 from amr.errors import InputError
 from amr.formats.streams import display_name, open_input
@@ -14,7 +14,13 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 """No record of this field is larger; a line without end must not take the memory."""
 
 
-def parse_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+class LineSource(Protocol):
+    """Anything that gives lines as bytes: a file, standard input, a buffer."""
+
+    def readline(self, limit: int = -1, /) -> bytes: ...
+
+
+def parse_lines(file: LineSource, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """``(line number, object)`` for every line that is not blank.
 
     Raises:
