@@ -16,7 +16,7 @@ SHARED = REPOSITORY.parent / "shared"
 Amr = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def amr(tmp_path: Path) -> Amr:
     """Run ``amr`` as a process in ``tmp_path``: ``amr("score", "a", "b", stdin="...")``."""
 

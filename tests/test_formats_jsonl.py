@@ -72,7 +72,7 @@ def test_a_wrong_line_is_named(data: bytes, where: str, what: str) -> None:
     ],
 )
 def test_an_annotation_of_wrong_type_is_refused(change: dict[str, object], what: str) -> None:
-    with pytest.raises(InputError, match="^") as caught:
+    with pytest.raises(InputError) as caught:
         parse_annotation({**GOOD, **change}, "gt.jsonl:7")
     assert str(caught.value).startswith("gt.jsonl:7: ")
     assert what in caught.value.what

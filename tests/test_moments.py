@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_the_cells_of_all_frames_tile_the_recording(duration_s: float, window_s:
     grid = FrameGrid.covering(duration_s, window_s=window_s, hop_s=window_s * ratio)
     cells = [grid.span_s(i, i, duration_s) for i in range(min(grid.num_frames, 400))]
     assert cells[0].start_s == 0
-    assert all(a.end_s == pytest.approx(b.start_s) for a, b in zip(cells, cells[1:], strict=False))
+    assert all(a.end_s == pytest.approx(b.start_s) for a, b in itertools.pairwise(cells))
     if grid.num_frames <= 400:
         assert cells[-1].end_s == duration_s
     assert grid.span_s(0, grid.num_frames - 1, duration_s) == (0, duration_s)
