@@ -1,0 +1,170 @@
+"""The embedded encoder: YAMNet hears 521 kinds of sound, MiniLM says which of them a sentence means.
+
+Frames are YAMNet's 1024-d embeddings. The joint space has one axis a class: a frame's coordinates are the log
+probabilities of the classes, log(p + 1e-4); a sentence's are the weights of the classes that it means,
+summing to one. Their inner product is the expected log probability of what was asked for.
+
+Nothing is loaded before it is needed: a query on stored features opens no audio network and no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import EncoderIdentity, FloatFrames, TextFeatures
+from amr.encoders.framing import Framing, choose_framing
+from amr.encoders.minilm import DIMENSION as TEXT_DIMENSION
+from amr.encoders.minilm import MiniLM
+from amr.encoders.prompts import PromptBank, SoundClass, read_classes
+from amr.encoders.weightfiles import Tensors, read_sums, read_tensors, read_weights, weights_folder
+from amr.encoders.wordpiece import WordPiece, read_vocabulary
+
+if TYPE_CHECKING:
+    import torch
+
+    from amr.encoders.mel import LogMel
+    from amr.encoders.mobilenet import MobileNet
+
+NAME = "yamnet"
+SAMPLE_RATE_HZ = 16_000
+DIMENSION = 1024
+NUM_CLASSES = 521
+PROBABILITY_FLOOR = 1e-4  # a class counts as absent below this; keeps log(p) from ruling a frame out for ever
+BATCH_PATCHES = 16  # patches convolved at a time: their activations fit the processor's cache
+WEIGHT_FILES = ("yamnet.safetensors", "minilm.safetensors")
+
+
+class YamnetEncoder:
+    """Satisfies :class:`amr.encoders.base.Encoder`.
+
+    Args:
+        hop_s: seconds from frame to frame; None is YAMNet's own 0.48 s.
+        device: where the audio network runs, as torch names it; text always runs on the processor.
+    """
+
+    def __init__(self, *, hop_s: float | None = None, device: str = "cpu") -> None:
+        self.framing = choose_framing(hop_s)
+        self.device_name = device
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        return identity(self.framing)
+
+    def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
+        """``(batch, window_samples + (frames - 1) * hop_samples)`` to ``(batch, frames, 1024)``.
+
+        Raises:
+            ValueError: the stretch is no whole number of frames.
+        """
+        import torch
+
+        framing = self.framing
+        batch, length = samples.shape
+        if length < framing.window_samples or (length - framing.window_samples) % framing.hop_samples:
+            cut = f"a window of {framing.window_samples} and hops of {framing.hop_samples}"
+            raise ValueError(f"{length} samples are not {cut}")
+        log_mel, net = self.audio_network
+        with torch.inference_mode():
+            wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).to(self.device)
+            spectrogram = log_mel(wave)  # (batch, steps, mels)
+            patches = spectrogram.unfold(1, framing.patch_steps, framing.patch_hop_steps)
+            patches = patches.transpose(2, 3)  # (batch, patches, steps, mels)
+            num_patches = patches.shape[1]
+            parts = [
+                net(row[start : start + BATCH_PATCHES].contiguous())
+                for row in patches
+                for start in range(0, num_patches, BATCH_PATCHES)
+            ]
+            embeddings = torch.cat(parts).view(batch, -1, framing.patches_per_frame, DIMENSION)
+            pooled = embeddings.mean(dim=2)  # (batch, frames, dim)
+        frames: FloatFrames = pooled.cpu().numpy()
+        return frames
+
+    def encode_text(self, queries: list[str]) -> list[TextFeatures]:
+        """MiniLM's token states ``(tokens, 384)`` and unit sentence vector ``(384,)`` of each query."""
+        return self.sentence_network.encode([self.tokenizer(query) for query in queries])
+
+    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
+        """``(frames, 1024)`` to ``(frames, 521)``: log(p + 1e-4) of every class."""
+        weight, bias = self.classifier
+        logits = frames.astype(np.float32) @ weight.T + bias
+        probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0)))
+        joint: FloatFrames = np.log(probabilities + PROBABILITY_FLOOR).astype(np.float32)
+        return joint
+
+    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
+        """``(queries, 384)`` to ``(queries, 521)``: the weights of the classes, each row summing to one."""
+        return self.prompt_bank.mixture(pooled.astype(np.float32))
+
+    def explain(self, query: str, top: int) -> list[tuple[str, float]]:
+        """The ``top`` classes that a query was understood as, and their weights, heaviest first."""
+        [features] = self.encode_text([query])
+        weights = self.joint_text(features.pooled[None])[0]
+        heaviest = np.argsort(-weights, kind="stable")[:top]
+        return [(self.classes[number].name, float(weights[number])) for number in heaviest]
+
+    @cached_property
+    def device(self) -> torch.device:
+        import torch
+
+        return torch.device(self.device_name)
+
+    @cached_property
+    def audio_tensors(self) -> Tensors:
+        return read_tensors("yamnet.safetensors")
+
+    @cached_property
+    def audio_network(self) -> tuple[LogMel, MobileNet]:
+        from amr.encoders.mel import LogMel
+        from amr.encoders.mobilenet import build
+
+        return LogMel(self.device), build(self.audio_tensors, self.device)
+
+    @cached_property
+    def classifier(self) -> tuple[FloatFrames, FloatFrames]:
+        """Weight ``(521, 1024)`` and bias ``(521,)``."""
+        weight, bias = self.audio_tensors["classifier.weight"], self.audio_tensors["classifier.bias"]
+        return weight.astype(np.float32), bias.astype(np.float32)
+
+    @cached_property
+    def sentence_network(self) -> MiniLM:
+        return MiniLM(read_tensors("minilm.safetensors"))
+
+    @cached_property
+    def tokenizer(self) -> WordPiece:
+        return WordPiece(read_vocabulary(read_weights("vocab.txt")))
+
+    @cached_property
+    def prompt_bank(self) -> PromptBank:
+        return PromptBank(read_tensors("prompts.safetensors"))
+
+    @cached_property
+    def classes(self) -> list[SoundClass]:
+        return read_classes(weights_folder() / "classes.tsv")
+
+
+def identity(framing: Framing) -> EncoderIdentity:
+    """What decides the features' values; opens no weights.
+
+    ``weights_sha256`` is that of the two networks' sums. The prompts are not among them: better prompts need
+    no new features.
+    """
+    sums = read_sums(weights_folder())
+    both = "".join(sums[name] for name in WEIGHT_FILES)
+    return EncoderIdentity(
+        name=NAME,
+        weights_sha256=hashlib.sha256(both.encode("ascii")).hexdigest(),
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        window_samples=framing.window_samples,
+        hop_samples=framing.hop_samples,
+        dimension=DIMENSION,
+        text_dimension=TEXT_DIMENSION,
+        joint_dimension=NUM_CLASSES,
+        normalisation="none",
+        framing=framing.describe(),
+    )
