@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 from amr import __version__
 from amr.errors import AmrError, ExitCode
 
-TOOLS = ("simulate", "extract", "train", "predict", "score")
+TOOLS = ("simulate", "extract", "train", "predict", "score", "plot", "convert", "info")
 """One file a tool in this room, each with a function of its own name."""
 
 
