@@ -1,0 +1,173 @@
+"""What decides a network's shape and behaviour: one frozen record, stored whole in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+Tef = Literal["fixed", "learned", "none"]
+Gate = Literal["none", "values", "rows"]
+Continuity = Literal["none", "features", "saliency"]
+Pooling = Literal["mean", "attention"]
+SaliencyHead = Literal["projection", "gate"]
+CrossMask = Literal["exact", "lighthouse"]
+
+# Least and most of each size: far around the published configurations, so that a checkpoint's header can not
+# make the reader build something absurd.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "audio_dim": (1, 16_384),
+    "text_dim": (1, 16_384),
+    "hidden_dim": (8, 4_096),
+    "heads": (1, 64),
+    "feedforward_dim": (1, 65_536),
+    "projection_layers": (1, 8),
+    "cross_layers": (1, 32),
+    "encoder_layers": (0, 32),
+    "decoder_layers": (1, 32),
+    "queries": (1, 1_000),
+    "dropout": (0, 0.99),
+    "input_dropout": (0, 0.99),
+    "window_frames": (1, 1_000_000),
+    "max_tokens": (1, 4_096),
+    "similarity_channels": (0, 64),
+    "continuity_kernel": (1, 1_001),
+    "unused_text_positions": (0, 65_536),
+}
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Every switch of :class:`amr.models.network.MomentNetwork`; the defaults are AM-DETR as published.
+
+    Sizes are counts of features, layers or frames. ``docs/models.md`` gives the source of each default and
+    both readings of the switches on which the LCS-DETR report and its authors' code disagree.
+
+    Args:
+        audio_dim: size of an audio frame's feature.
+        text_dim: size of a text token's feature.
+        hidden_dim: size of every stream inside the network.
+        window_frames: longest stretch of audio that the network is given at once.
+        max_tokens: text tokens beyond these are cut off.
+        tef: temporal endpoint features, ``(start, end)`` of each frame as fractions of the stretch;
+            ``learned`` passes them through a 2 x 2 linear map that starts as the identity.
+        tef_first: input order ``[TEF, audio]`` (Lighthouse) or ``[audio, TEF]`` (DCASE baseline).
+        normalise_audio: divide each frame by its L2 norm.
+        normalise_text: the same for each text token.
+        similarity_channels: extra curves a frame (such as the joint-space similarity), added after
+            projection.
+        cross_layers: text-to-audio cross-attention layers.
+        gate: where the saliency gate (LCS-DETR report, eq. 2) acts: on the frames' ``values`` that enter the
+            cross-attention, on the attended ``rows``, or nowhere.
+        gate_pooling: how the gate sums up the text tokens.
+        gate_scale: initial value of the gate's learned scale (beta of eq. 2).
+        gate_shift: initial value of its learned shift (alpha of eq. 2).
+        continuity: where the local continuity convolution (LCS-DETR report, eq. 3) acts: on the ``features``
+            ahead of the encoder, inside the gate's ``saliency`` alone, or nowhere.
+        continuity_kernel: its width in frames, odd.
+        plain_cross: keep the ungated cross-attention encoder behind the gated one.
+        amplifier: the saliency amplifier of LCS-DETR's code behind the encoder.
+        negatives_bypass_gate: negative pairs take the ungated cross-attention encoder only.
+        saliency: frame scores from two projections and the global token, or from the gate itself.
+        cross_mask: ``lighthouse`` repeats an upstream mask bug that lets batch mates into a result.
+        unused_text_positions: length of a table of text positions that exists in published checkpoints and
+            enters no result; 0 leaves it out.
+    """
+
+    audio_dim: int = 768
+    text_dim: int = 768
+    hidden_dim: int = 256
+    heads: int = 8
+    feedforward_dim: int = 1024
+    projection_layers: int = 2
+    cross_layers: int = 2
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    queries: int = 10
+    dropout: float = 0.1
+    input_dropout: float = 0.5
+    window_frames: int = 300
+    max_tokens: int = 32
+    tef: Tef = "fixed"
+    tef_first: bool = True
+    normalise_audio: bool = True
+    normalise_text: bool = True
+    similarity_channels: int = 0
+    gate: Gate = "none"
+    gate_pooling: Pooling = "mean"
+    gate_scale: float = 20.0
+    gate_shift: float = 0.0
+    continuity: Continuity = "none"
+    continuity_kernel: int = 5
+    plain_cross: bool = True
+    amplifier: bool = False
+    negatives_bypass_gate: bool = False
+    saliency: SaliencyHead = "projection"
+    cross_mask: CrossMask = "exact"
+    unused_text_positions: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` with the name of the first field that cannot be."""
+        _require_types(self)
+        _require_sizes(self)
+        _require_consistent(self)
+
+    @property
+    def tef_dim(self) -> int:
+        return 0 if self.tef == "none" else 2
+
+    def to_fields(self) -> dict[str, Any]:
+        """Plain JSON values, every field named."""
+        return asdict(self)
+
+    @staticmethod
+    def from_fields(values: object) -> NetworkConfig:
+        """The inverse of :meth:`to_fields`; a field that is absent keeps its default.
+
+        Raises:
+            ValueError: an unknown field, or a value that cannot be.
+        """
+        if not isinstance(values, dict):
+            raise ValueError("a network's configuration is a JSON object")
+        unknown = sorted(str(key) for key in values.keys() - {field.name for field in fields(NetworkConfig)})
+        if unknown:
+            raise ValueError(f"unknown field {unknown[0]!r} in the network's configuration")
+        return NetworkConfig(**values)
+
+
+def _require_types(config: NetworkConfig) -> None:
+    hints = get_type_hints(NetworkConfig)
+    for field in fields(config):
+        value, kind = getattr(config, field.name), hints[field.name]
+        choices = get_args(kind)
+        if choices and value not in choices:
+            raise ValueError(f"{field.name} is {value!r}, expected one of {', '.join(choices)}")
+        if kind is bool and not isinstance(value, bool):
+            raise ValueError(f"{field.name} is {value!r}, expected true or false")
+        if kind is int and (isinstance(value, bool) or not isinstance(value, int)):
+            raise ValueError(f"{field.name} is {value!r}, expected a whole number")
+        if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"{field.name} is {value!r}, expected a number")
+
+
+def _require_sizes(config: NetworkConfig) -> None:
+    for name, (least, most) in _LIMITS.items():
+        value = getattr(config, name)
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}, expected {least} to {most}")
+
+
+def _require_consistent(config: NetworkConfig) -> None:
+    if config.hidden_dim % (4 * config.heads):
+        raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
+    if config.continuity_kernel % 2 == 0:
+        raise ValueError(f"continuity_kernel is {config.continuity_kernel}, expected an odd number of frames")
+    if config.gate == "none":
+        for name in ("saliency", "continuity"):
+            if getattr(config, name) in ("gate", "saliency"):
+                raise ValueError(f"{name} is {getattr(config, name)!r}, which needs a gate")
+        if config.amplifier or config.negatives_bypass_gate:
+            raise ValueError("amplifier and negatives_bypass_gate need a gate")
+    if config.negatives_bypass_gate and not config.plain_cross:
+        raise ValueError("negatives_bypass_gate needs plain_cross, the encoder that they take instead")
+    if config.gate == "none" and not config.plain_cross:
+        raise ValueError("plain_cross is off and there is no gate: no text would reach the audio")

@@ -1,0 +1,241 @@
+"""The network: frames of a stretch of audio and the tokens of a query in, scored spans and frame saliency
+out.
+
+One network with switches (:class:`amr.models.config.NetworkConfig`); read :meth:`MomentNetwork.forward`
+first. The result of an item never depends on its batch mates, on padding or on order, except under the mask
+that repeats an upstream bug. Nothing here asks the device for a value, so no step waits for the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from amr.models.attention import key_mask, lighthouse_cross_mask
+from amr.models.blocks import MLP, CrossLayer, EncoderLayer, Projection, unit_rows, xavier_matrices
+from amr.models.config import NetworkConfig
+from amr.models.decoder import Decoder
+from amr.models.gate import Amplifier, Continuity, SaliencyGate
+from amr.models.inputs import Inputs, Outputs
+from amr.models.positions import endpoint_features, frame_positions
+from amr.models.spans import logit
+
+
+class TextPositions(nn.Module):
+    """A table of text positions and its norm that published checkpoints carry; no result uses it."""
+
+    def __init__(self, positions: int, dim: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(positions, dim)
+        self.norm = nn.LayerNorm(dim)
+
+
+class MomentNetwork(nn.Module):
+    """Network for audio moment retrieval, in the shapes of :class:`NetworkConfig`."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.hidden_dim
+        self.audio_projection = _projection(config, config.audio_dim + config.tef_dim)
+        self.text_projection = _projection(config, config.text_dim)
+        self.tef = nn.Linear(2, 2) if config.tef == "learned" else None
+        self.curve_projection = (
+            MLP(config.similarity_channels, dim, dim) if config.similarity_channels else None
+        )
+        self.global_token = nn.Parameter(torch.randn(dim))
+        self.global_position = nn.Parameter(torch.randn(dim))
+        self.gate = _gate(config)
+        gated = config.cross_layers if config.gate != "none" else 0
+        plain = config.cross_layers if config.plain_cross else 0
+        heads, hidden, dropout = config.heads, config.feedforward_dim, config.dropout
+        cross = partial(CrossLayer, dim, heads=heads, feedforward=hidden, dropout=dropout)
+        encoder = partial(EncoderLayer, dim, heads=heads, feedforward=hidden, dropout=dropout)
+        self.gated_cross = nn.ModuleList(cross() for _ in range(gated))
+        self.cross = nn.ModuleList(cross() for _ in range(plain))
+        self.continuity = (
+            Continuity(dim, config.continuity_kernel) if config.continuity == "features" else None
+        )
+        self.encoder = nn.ModuleList(encoder() for _ in range(config.encoder_layers))
+        self.amplifier = Amplifier(dim, heads=heads, dropout=dropout) if config.amplifier else None
+        self.anchors = nn.Parameter(torch.randn(config.queries, 2))
+        self.decoder = Decoder(
+            dim, layers=config.decoder_layers, heads=heads, feedforward=hidden, dropout=dropout
+        )
+        self.score_head = nn.Linear(dim, 2)
+        self.span_head = MLP(dim, dim, dim, 2)
+        if config.saliency == "projection":
+            self.saliency_frame = nn.Linear(dim, dim)
+            self.saliency_global = nn.Linear(dim, dim)
+        if config.unused_text_positions:
+            self.text_positions = TextPositions(config.unused_text_positions, dim)
+        self._reset()
+
+    def _reset(self) -> None:
+        xavier_matrices([self.gated_cross, self.cross, self.encoder, self.decoder])
+        self.decoder.reset_refinement()
+        if self.tef is not None:
+            nn.init.eye_(self.tef.weight)
+            nn.init.zeros_(self.tef.bias)
+
+    def forward(
+        self, inputs: Inputs, *, negatives: bool = False, negative_index: Tensor | None = None
+    ) -> Outputs:
+        """Scored spans of every decoder layer, and saliency.
+
+        Args:
+            inputs: a padded batch.
+            negatives: also give the saliency of each stretch under another item's text, for the losses on
+                negative pairs; it costs projections nothing, the encoders once more, and no decoder.
+            negative_index: ``(batch,)`` int64, which text each item takes as its negative; the next one in
+                the batch when left out, as published.
+        """
+        audio, text = self.project(inputs)
+        batch = audio.shape[0]
+        positions = frame_positions(inputs.frame_mask(), self.config.hidden_dim)
+        text_mask = None if inputs.text_mask is None else inputs.text_mask[:batch]
+        frames, saliency = self.encode(audio, text[:batch], inputs.audio_mask, text_mask, positions)
+        content, references = self.decoder(self.anchors, frames, positions, inputs.audio_mask)
+        outputs = Outputs(
+            spans=(self.span_head(content).float() + logit(references)).sigmoid(),
+            logits=self.score_head(content).float(),
+            saliency=saliency,
+            frames=frames,
+        )
+        if not negatives:
+            return outputs
+        return self._with_negatives(outputs, inputs, audio, text, positions, negative_index)
+
+    def project(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Frames ``(batch, frames, dim)`` and tokens ``(texts, tokens, dim)`` in the network's size."""
+        config = self.config
+        audio = unit_rows(inputs.audio) if config.normalise_audio else inputs.audio
+        text = unit_rows(inputs.text) if config.normalise_text else inputs.text
+        if config.tef != "none":
+            tef = endpoint_features(inputs.frame_mask())
+            tef = tef if self.tef is None else self.tef(tef)
+            audio = torch.cat((tef, audio) if config.tef_first else (audio, tef), dim=-1)
+        frames = self.audio_projection(audio)
+        if self.curve_projection is not None:
+            if inputs.curves is None:
+                raise ValueError(
+                    f"this network takes {config.similarity_channels} curves a frame, none given"
+                )
+            frames = frames + self.curve_projection(inputs.curves)
+        return frames, self.text_projection(text)
+
+    def encode(
+        self,
+        audio: Tensor,
+        text: Tensor,
+        audio_mask: Tensor | None,
+        text_mask: Tensor | None,
+        positions: Tensor,
+        *,
+        bypass_gate: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Frames that know the query ``(batch, frames, dim)``, their saliency logits ``(batch, frames)``."""
+        gate_logits = None if self.gate is None else self.gate(audio, audio_mask, text, text_mask)
+        mask = self._cross_mask(audio_mask, text_mask)
+        if gate_logits is not None and not bypass_gate:
+            audio = self._gated(audio, gate_logits.sigmoid(), text, mask, positions)
+        for cross in self.cross:
+            audio = cross(audio, positions, text, mask)
+        if self.continuity is not None:
+            audio = self.continuity(audio, audio_mask)
+        whole, frames = self._self_attention(audio, audio_mask, positions)
+        if self.amplifier is not None and gate_logits is not None:
+            frames = self.amplifier(frames, gate_logits.sigmoid(), audio_mask)
+        if self.config.saliency == "gate" and gate_logits is not None:
+            saliency = gate_logits
+        else:
+            saliency = self._saliency(frames, whole)
+        return frames, saliency if audio_mask is None else saliency * audio_mask
+
+    def _gated(
+        self, audio: Tensor, gate: Tensor, text: Tensor, mask: Tensor | None, positions: Tensor
+    ) -> Tensor:
+        """The gated cross-attention encoder; LCS-DETR report, section 3.3."""
+        rows = gate if self.config.gate == "rows" else None
+        if self.config.gate == "values":
+            audio = audio * gate.unsqueeze(-1)
+        for layer in self.gated_cross:
+            audio = layer(audio, positions, text, mask, rows)
+        return audio
+
+    def _self_attention(
+        self, audio: Tensor, audio_mask: Tensor | None, positions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The global token and the frames after self-attention over both."""
+        batch = audio.shape[0]
+        x = torch.cat((self.global_token.expand(batch, 1, -1), audio), dim=1)
+        positions = torch.cat((self.global_position.expand(batch, 1, -1), positions), dim=1)
+        mask = None if audio_mask is None else nn.functional.pad(audio_mask, (1, 0), value=True)
+        for layer in self.encoder:
+            x = layer(x, positions, key_mask(mask))
+        return x[:, 0], x[:, 1:]
+
+    def _saliency(self, frames: Tensor, whole: Tensor) -> Tensor:
+        """How far each frame agrees with the whole; unbounded, a logit."""
+        product = self.saliency_frame(frames).float() * self.saliency_global(whole).float().unsqueeze(1)
+        out: Tensor = product.sum(-1) / self.config.hidden_dim**0.5
+        return out
+
+    def _cross_mask(self, audio_mask: Tensor | None, text_mask: Tensor | None) -> Tensor | None:
+        if self.config.cross_mask == "exact" or audio_mask is None or text_mask is None:
+            return key_mask(text_mask)
+        return lighthouse_cross_mask(audio_mask, text_mask, self.config.heads)
+
+    def _with_negatives(
+        self,
+        outputs: Outputs,
+        inputs: Inputs,
+        audio: Tensor,
+        text: Tensor,
+        positions: Tensor,
+        negative_index: Tensor | None,
+    ) -> Outputs:
+        """``outputs`` with the saliency of negative pairs; the decoder is not run for them."""
+        batch = audio.shape[0]
+        if negative_index is None:
+            negative_index = torch.arange(1, batch + 1, device=audio.device).remainder(batch)
+        text_mask = None if inputs.text_mask is None else inputs.text_mask[negative_index]
+        _, saliency = self.encode(
+            audio,
+            text[negative_index],
+            inputs.audio_mask,
+            text_mask,
+            positions,
+            bypass_gate=self.config.negatives_bypass_gate,
+        )
+        return replace(
+            outputs,
+            negative_saliency=saliency,
+            negative_valid=(inputs.text[:batch] != inputs.text[negative_index]).flatten(1).any(1),
+        )
+
+
+def _projection(config: NetworkConfig, size_in: int) -> Projection:
+    return Projection(
+        size_in, config.hidden_dim, layers=config.projection_layers, dropout=config.input_dropout
+    )
+
+
+def _gate(config: NetworkConfig) -> SaliencyGate | None:
+    if config.gate == "none":
+        return None
+    return SaliencyGate(
+        config.hidden_dim,
+        pooling=config.gate_pooling,
+        scale=config.gate_scale,
+        shift=config.gate_shift,
+        smooth_kernel=config.continuity_kernel if config.continuity == "saliency" else 0,
+    )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Numbers that training would learn, those of an unused table included."""
+    return sum(parameter.numel() for parameter in network.parameters())
