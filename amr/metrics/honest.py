@@ -1,0 +1,79 @@
+"""The same figures without the quirks: what a reader of "R1" and "mAP" takes them to mean.
+
+On files without oddities (:mod:`amr.metrics.oddities`) these are the official figures to the last bit. They
+differ where the official program rewards or ignores a fault. The reasons stand in
+docs/decisions/0004-scoring.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amr.metrics.average_precision import average_precision
+from amr.metrics.oddities import is_absurd, is_listed_before, is_window
+from amr.metrics.official import LengthRange
+from amr.metrics.ragged import Ragged, gather
+from amr.metrics.recall import top_iou
+from amr.metrics.records import Answers, Truths
+from amr.metrics.results import IOU_THRESHOLDS, MAX_ANSWERS, RetrievalScores
+
+FULL: LengthRange = (0.0, np.inf)
+RANGES: dict[str, LengthRange] = {
+    "short": (0.0, 10.0),
+    "middle": (10.0, 30.0),
+    "long": (30.0, np.inf),
+    "full": FULL,
+}
+"""QVHighlights' ranges; "long" has no ceiling, for recordings longer than 150 s."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Both files made fit to judge; item ``q`` is the query of code ``q``.
+
+    Args:
+        ranked: predicted windows, rows ``(start_s, end_s)``, best first, at most ten.
+        truth: true windows, rows ``(start_s, end_s)``, finite, longer than zero, each once.
+    """
+
+    ranked: Ragged
+    truth: Ragged
+
+
+def prepare(answers: Answers, truths: Truths, num_queries: int) -> Judged:
+    """Rank predictions by score, drop true windows that cannot be.
+
+    Records of one qid are one query. A predicted window that cannot be (inverted, not finite) keeps its rank
+    and meets nothing; a NaN score ranks last.
+    """
+    owner, rows = answers.row_query, answers.windows.rows
+    order = np.lexsort((-rows[:, 2], owner))  # NaN goes last; stable: equal scores keep file order
+    windows = np.where(is_window(rows)[:, None], rows[:, :2], 0.0)  # a window of no length meets nothing
+    everything = gather(owner[order], windows[order], num_queries)
+    counted = everything.rank < MAX_ANSWERS
+    ranked = gather(everything.owner[counted], everything.rows[counted], num_queries)
+    keep = is_window(truths.windows.rows) & ~is_absurd(truths) & ~is_listed_before(truths)
+    truth = gather(truths.row_query[keep], truths.windows.rows[keep], num_queries)
+    return Judged(ranked, truth)
+
+
+def honest_scores(judged: Judged, length_range: LengthRange = FULL) -> RetrievalScores | None:
+    """The figures over queries with a true window of length ``(low, high]``; None where there is none.
+
+    A query without any predicted window is a miss: IoU 0, AP 0.
+    """
+    low, high = length_range
+    length_s = judged.truth.rows[:, 1] - judged.truth.rows[:, 0]
+    keep = (low < length_s) & (length_s <= high)
+    truth = gather(judged.truth.owner[keep], judged.truth.rows[keep], len(judged.truth))
+    queries = np.flatnonzero(truth.counts > 0)
+    if not len(queries):
+        return None
+    truth, ranked = truth.take(queries), judged.ranked.take(queries)
+    top = np.zeros((len(queries), 2))  # a window of no length meets nothing
+    has_answer = ranked.counts > 0
+    top[has_answer] = ranked.rows[ranked.start[:-1][has_answer]]
+    precision = average_precision(ranked, truth, IOU_THRESHOLDS)
+    return RetrievalScores(queries, top_iou(top, truth), precision, num_windows=len(truth.rows))
