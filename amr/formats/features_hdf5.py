@@ -1,0 +1,157 @@
+"""What an HDF5 feature file must look like before anything in it is believed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from amr.errors import InputError
+from amr.formats.features import FORMAT, SCHEMA
+
+AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
+TEXT_COLUMNS = ("tokens", "start", "query", "pooled")
+# A filter that a foreign writer used can shrink data at most this much (deflate's bound), so a dataset that
+# claims to be larger than this times the file is a lie.
+MOST_COMPRESSION = 1100
+
+
+@dataclass(frozen=True)
+class StoredIdentity:
+    """The part of the encoder's identity that decides the layout.
+
+    Args:
+        json: the whole identity as stored.
+    """
+
+    json: str
+    window_s: float
+    hop_s: float
+    dimension: int
+    text_dimension: int
+
+    @staticmethod
+    def parse(text: object, where: str | Path) -> StoredIdentity:
+        """Raises ``InputError`` when ``text`` is not the JSON of an encoder's identity."""
+        try:
+            fields = json.loads(str(text))
+            rate_hz = positive(fields["sample_rate_hz"])
+            return StoredIdentity(
+                json=str(text),
+                window_s=positive(fields["window_samples"]) / rate_hz,
+                hop_s=positive(fields["hop_samples"]) / rate_hz,
+                dimension=int(positive(fields["dimension"])),
+                text_dimension=int(positive(fields["text_dimension"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"the attribute 'encoder' is not an encoder's identity ({type(error).__name__}: {error})",
+                where=where,
+            ) from error
+
+
+def positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"{value!r} is not a positive number")
+    return float(value)
+
+
+def check_root(file: h5py.File, where: Path) -> None:
+    """Refuse an HDF5 file that is something else, or of another schema."""
+    kind, schema = file.attrs.get("amr_format"), file.attrs.get("schema")
+    if not isinstance(kind, str) or kind != FORMAT:
+        found = ", ".join(sorted(file.keys())[:8]) or "nothing"
+        raise InputError(
+            f"an HDF5 file, but not of features of amr (attribute amr_format is {kind!r}; it holds {found})",
+            where=where,
+            hint="amr extract makes feature files; a folder of .npz files is read as it is",
+        )
+    if not isinstance(schema, (int, np.integer)) or int(schema) != SCHEMA:
+        raise InputError(
+            f"feature schema {schema!r}, this version reads schema {SCHEMA}", where=where, hint="update amr"
+        )
+
+
+def dataset(file: h5py.File, name: str, where: Path, *, ndim: int) -> h5py.Dataset:
+    """A dataset that lies in this very file, with the wanted number of axes.
+
+    Raises:
+        InputError: it is missing, a link elsewhere, or its data are kept in other files.
+    """
+    group_name, _, column = name.partition("/")
+    refuse_link(file, group_name, where)
+    group = file[group_name]
+    if not isinstance(group, h5py.Group):
+        raise InputError(f"/{group_name} is not a group", where=where)
+    refuse_link(group, column, where)
+    found = group[column]
+    if not isinstance(found, h5py.Dataset) or found.ndim != ndim:
+        raise InputError(f"/{name} is not a dataset of {ndim} axes", where=where)
+    if found.is_virtual or found.external:
+        raise InputError(f"/{name} keeps its data in other files, which is refused", where=where)
+    return found
+
+
+def refuse_link(group: h5py.Group, name: str, where: Path) -> None:
+    """Refuse a name that is missing, or that leads anywhere else than into this file."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise InputError(f"{group.name.rstrip('/')}/{name} is missing", where=where)
+    if not isinstance(link, h5py.HardLink):
+        path = f"{group.name.rstrip('/')}/{name}"
+        raise InputError(f"{path} is a {type(link).__name__}, which is refused", where=where)
+
+
+def check_claim(column: h5py.Dataset, rows: int, file_bytes: int, where: Path) -> None:
+    """Refuse to allocate for rows that a file of this size cannot hold."""
+    per_row = int(np.prod(column.shape[1:], dtype=np.int64)) * column.dtype.itemsize
+    filters = column.id.get_create_plist().get_nfilters()
+    if rows * per_row > file_bytes * (MOST_COMPRESSION if filters else 1):
+        raise InputError(
+            f"{column.name} claims {rows} rows of {per_row} bytes, more than {file_bytes} bytes of file hold",
+            where=where,
+            hint="the file is damaged, or not what it claims to be",
+        )
+
+
+def read_column(column: h5py.Dataset, kinds: str, file_bytes: int, where: Path) -> npt.NDArray[Any]:
+    """A whole small column, after a look at its type (numpy kinds) and size."""
+    if column.dtype.kind not in kinds:
+        raise InputError(f"{column.name} is of type {column.dtype}, which is not expected", where=where)
+    check_claim(column, column.shape[0], file_bytes, where)
+    values: npt.NDArray[Any] = column[:]
+    return values
+
+
+def read_strings(column: h5py.Dataset, file_bytes: int, where: Path) -> list[str]:
+    """A column of UTF-8 strings, of fixed or of varying length."""
+    values = read_column(column, "SO", file_bytes, where)
+    try:
+        return [str(value, "utf-8") for value in values.tolist()]
+    except (TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"{column.name} holds something other than UTF-8 text", where=where) from error
+
+
+def read_offsets(column: h5py.Dataset, rows: int, file_bytes: int, where: Path) -> npt.NDArray[np.int64]:
+    """A ``start`` column: rising from 0 and ending inside the ``rows`` that it points into."""
+    start = read_column(column, "iu", file_bytes, where).astype(np.int64)
+    if len(start) == 0 or start[0] != 0 or np.any(np.diff(start) < 0) or start[-1] > rows:
+        raise InputError(
+            f"{column.name} does not rise from 0 to at most {rows}", where=where, hint="the file is damaged"
+        )
+    return start
+
+
+def require_length(column: h5py.Dataset, count: int, where: Path) -> None:
+    if column.shape[0] != count:
+        raise InputError(
+            f"{column.name} has {column.shape[0]} rows, expected {count}",
+            where=where,
+            hint="the file is damaged",
+        )

@@ -1,0 +1,291 @@
+"""Reads one HDF5 feature file: a recording is one slice, a training set one sequential read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from amr.errors import InputError
+from amr.formats.features import (
+    FloatFrames,
+    PackedFrames,
+    Recording,
+    StoredFrames,
+    StoredText,
+    read_packed,
+    unknown_query,
+    unknown_recording,
+)
+from amr.formats.features_hdf5 import (
+    AUDIO_COLUMNS,
+    StoredIdentity,
+    check_claim,
+    check_root,
+    dataset,
+    read_column,
+    read_offsets,
+    read_strings,
+    require_length,
+)
+from amr.formats.features_journal import PatchedFile, journal_path, read_journal
+from amr.moments import FrameGrid
+
+BLOCK_BYTES = (
+    32 * 2**20
+)  # read at a time when everything is read: large enough for any disk, small beside a model
+OPEN_ATTEMPTS = 50  # a writer commits for about a millisecond; as often as this we look again
+
+
+class FeatureFile:
+    """One feature file; satisfies :class:`amr.formats.features.FeatureReader`.
+
+    A file that is being written, or whose writer was killed, reads as of its last commit.
+
+    Raises:
+        InputError: it is not a feature file of this schema, or damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        for attempt in range(OPEN_ATTEMPTS):
+            before = self._state()
+            try:
+                self._open()
+            except InputError:
+                self.close()
+                if before == self._state():
+                    raise
+            else:
+                if before == self._state():
+                    return
+                self.close()
+            time.sleep(0.002 * (attempt + 1))
+        raise InputError("changes all the time, it cannot be read now", where=self.path)
+
+    def _state(self) -> tuple[int, int, bytes]:
+        """Differs before and after any commit of a writer at work."""
+        stat, journal = self.path.stat(), journal_path(self.path)
+        return stat.st_size, stat.st_mtime_ns, journal.read_bytes() if journal.exists() else b""
+
+    def _open(self) -> None:
+        self._file, self._patched = open_hdf5(self.path)
+        try:
+            self._load()
+        except (OSError, RuntimeError, KeyError) as error:
+            raise damaged(self.path, error) from error
+
+    def _load(self) -> None:
+        check_root(self._file, self.path)
+        self._bytes = self.path.stat().st_size
+        self.identity = StoredIdentity.parse(self._file.attrs.get("encoder"), self.path)
+        self._frames = self._dataset("audio/frames", ndim=2)
+        if self._frames.shape[1] != self.identity.dimension or self._frames.dtype.kind != "f":
+            raise InputError(
+                f"/audio/frames is {self._frames.dtype} of {self._frames.shape[1]} columns, the encoder has"
+                f" {self.identity.dimension}",
+                where=self.path,
+            )
+        self._start = read_offsets(
+            self._dataset("audio/start"), self._frames.shape[0], self._bytes, self.path
+        )
+        for name in AUDIO_COLUMNS[2:]:
+            require_length(self._dataset(f"audio/{name}"), len(self._start) - 1, self.path)
+        self._durations_s = read_column(self._dataset("audio/duration_s"), "f", self._bytes, self.path)
+        if not np.all(np.isfinite(self._durations_s) & (self._durations_s >= 0)):
+            raise InputError("/audio/duration_s holds negative or undefined seconds", where=self.path)
+
+    def _dataset(self, name: str, ndim: int = 1) -> h5py.Dataset:
+        return dataset(self._file, name, self.path, ndim=ndim)
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
+    def identity_json(self) -> str:
+        return self.identity.json
+
+    @property
+    def window_s(self) -> float:
+        return self.identity.window_s
+
+    @property
+    def hop_s(self) -> float:
+        return self.identity.hop_s
+
+    @property
+    def dimension(self) -> int:
+        return self.identity.dimension
+
+    @property
+    def history(self) -> list[Any]:
+        """The command lines that made the file, oldest first; see ``docs/features.md``."""
+        import json
+
+        try:
+            history = json.loads(str(self._file.attrs.get("history", "[]")))
+        except ValueError:
+            history = None
+        if not isinstance(history, list):
+            raise InputError("the attribute 'history' is not a JSON list", where=self.path)
+        return history
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        return read_strings(self._dataset("audio/id"), self._bytes, self.path)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        index = {recording_id: index for index, recording_id in enumerate(self.ids)}
+        if len(index) < len(self.ids):
+            double = next(i for row, i in enumerate(self.ids) if index[i] != row)
+            raise InputError(f"recording {double!r} is there twice", where=self.path)
+        return index
+
+    @cached_property
+    def sources(self) -> Sequence[str]:
+        """The path of each recording's audio, as it was given to ``extract``."""
+        return read_strings(self._dataset("audio/source"), self._bytes, self.path)
+
+    @cached_property
+    def queries(self) -> Sequence[str]:
+        return read_strings(self._dataset("text/query"), self._bytes, self.path)
+
+    @cached_property
+    def _query_index(self) -> dict[str, int]:
+        return {query: index for index, query in enumerate(self.queries)}
+
+    @cached_property
+    def _text_columns(self) -> tuple[h5py.Dataset, npt.NDArray[np.int64], h5py.Dataset]:
+        tokens, pooled = self._dataset("text/tokens", ndim=2), self._dataset("text/pooled", ndim=2)
+        start = read_offsets(self._dataset("text/start"), tokens.shape[0], self._bytes, self.path)
+        require_length(pooled, len(start) - 1, self.path)
+        require_length(self._dataset("text/query"), len(start) - 1, self.path)
+        return tokens, start, pooled
+
+    def __len__(self) -> int:
+        return len(self._start) - 1
+
+    def __contains__(self, recording_id: object) -> bool:
+        return recording_id in self._index
+
+    def _at(self, recording_id: str) -> int:
+        try:
+            return self._index[recording_id]
+        except KeyError:
+            raise unknown_recording(self, recording_id) from None
+
+    def _read(self, column: h5py.Dataset, first: int, stop: int) -> StoredFrames:
+        """Rows ``first..stop - 1`` of a two-dimensional column."""
+        check_claim(column, stop - first, self._bytes, self.path)
+        try:
+            rows: StoredFrames = column[first:stop]
+        except (OSError, RuntimeError) as error:
+            raise damaged(self.path, error) from error
+        return rows
+
+    def frames(self, recording_id: str) -> FloatFrames:
+        index = self._at(recording_id)
+        return self._read(self._frames, int(self._start[index]), int(self._start[index + 1])).astype(
+            np.float32
+        )
+
+    @property
+    def total_frames(self) -> int:
+        return int(self._start[-1])
+
+    def num_frames(self, recording_id: str) -> int:
+        index = self._at(recording_id)
+        return int(self._start[index + 1] - self._start[index])
+
+    def duration_s(self, recording_id: str) -> float:
+        return float(self._durations_s[self._at(recording_id)])
+
+    def source(self, recording_id: str) -> str:
+        return self.sources[self._at(recording_id)]
+
+    def grid(self, recording_id: str) -> FrameGrid:
+        return FrameGrid(self.window_s, self.hop_s, self.num_frames(recording_id))
+
+    def has_text(self, query: str, *, qid: int | str | None = None) -> bool:  # noqa: ARG002  # trees need qid
+        return query in self._query_index
+
+    def text(self, query: str, *, qid: int | str | None = None) -> StoredText:
+        if not self.has_text(query, qid=qid):
+            raise unknown_query(self, query)
+        index = self._query_index[query]
+        tokens, start, pooled = self._text_columns
+        return StoredText(
+            tokens=self._read(tokens, int(start[index]), int(start[index + 1])).astype(np.float32),
+            pooled=self._read(pooled, index, index + 1)[0].astype(np.float32),
+        )
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        """Runs of recordings ``first..stop - 1`` of about ``BLOCK_BYTES``, at least one recording each."""
+        rows = max(1, BLOCK_BYTES // max(1, self._frames.dtype.itemsize * self.dimension))
+        first = 0
+        while first < len(self):
+            stop = int(np.searchsorted(self._start, self._start[first] + rows, side="right")) - 1
+            stop = max(stop, first + 1)
+            yield first, stop
+            first = stop
+
+    def __iter__(self) -> Iterator[Recording]:
+        for first, stop in self._blocks():
+            offset = int(self._start[first])
+            block = self._read(self._frames, offset, int(self._start[stop]))
+            for index in range(first, stop):
+                rows = block[int(self._start[index]) - offset : int(self._start[index + 1]) - offset]
+                yield Recording(self.ids[index], rows.astype(np.float32), float(self._durations_s[index]))
+
+    def packed(self, ids: Sequence[str] | None = None) -> PackedFrames:
+        if ids is not None:
+            return read_packed(self, ids, self._frames.dtype)
+        total = int(self._start[-1])
+        check_claim(self._frames, total, self._bytes, self.path)
+        frames: StoredFrames = np.empty((total, self.dimension), dtype=self._frames.dtype)
+        for first, stop in self._blocks():
+            rows = slice(int(self._start[first]), int(self._start[stop]))
+            frames[rows] = self._read(self._frames, rows.start, rows.stop)
+        return PackedFrames(list(self.ids), self._start.copy(), frames, self._durations_s.copy())
+
+    def close(self) -> None:
+        self._file.close()
+        if self._patched is not None:
+            self._patched.close()
+
+    def __enter__(self) -> FeatureFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def open_hdf5(path: Path) -> tuple[h5py.File, PatchedFile | None]:
+    """The file as of its last commit, read through the journal where a killed writer left one."""
+    journal = read_journal(path)
+    try:
+        if journal is None:
+            return h5py.File(path, "r"), None
+        size, pages = journal
+        patched = PatchedFile(path, size=size, pages=pages)
+        return h5py.File(patched, "r"), patched
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """The error for what the HDF5 library refuses."""
+    if isinstance(error, OSError) and not h5py.is_hdf5(path):
+        return InputError("is not an HDF5 file", where=path, hint="amr extract makes feature files")
+    reason = " ".join(str(error).split())[:200]
+    return InputError(f"is a damaged HDF5 file ({reason})", where=path)

@@ -1,0 +1,239 @@
+"""A Lighthouse or DCASE tree of ``.npz`` files: one file a recording, one a query.
+
+``{vid}.npz`` holds ``features (frames, dim)``; ``qid{qid}.npz`` holds ``last_hidden_state (tokens, dim)``.
+The files say nothing of the encoder, the hop or the duration: the published ones have a window and a hop of
+1 s, which is what is assumed here, and the identity is unknown. A recording's duration is taken from its
+frames; it may differ from the annotated one by a second, which is no error.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.lib.format as npy
+
+from amr.errors import InputError
+from amr.formats.features import (
+    FloatFrames,
+    PackedFrames,
+    Recording,
+    StoredText,
+    read_packed,
+    unknown_query,
+    unknown_recording,
+)
+from amr.moments import FrameGrid
+
+WINDOW_S = 1.0
+HOP_S = 1.0
+AUDIO_KEY = "features"
+TEXT_KEY = "last_hidden_state"
+TEXT_PREFIX = "qid"
+SUFFIX = ".npz"
+# Deflate shrinks at most about this much: a member that claims more is not read.
+MOST_COMPRESSION = 1100
+
+
+class NpzTree:
+    """A folder of ``.npz`` features, read file by file; satisfies
+    :class:`amr.formats.features.FeatureReader`.
+
+    Args:
+        root: the folder; audio and text may lie in it or in folders below (``clap/``, ``clap_text/``).
+
+    Raises:
+        InputError: it holds no features, or two files of one name.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        paths = sorted(path for path in self.root.rglob(f"*{SUFFIX}") if path.is_file())
+        audio, text = split_tree(paths)
+        self._audio = by_name(audio, prefix="")
+        self._text = by_name(text, prefix=TEXT_PREFIX)
+        if not self._audio:
+            raise InputError(
+                f"holds no {SUFFIX} file with the key {AUDIO_KEY!r}",
+                where=self.root,
+                hint="give a feature file (.h5), or the folder of an npz tree",
+            )
+
+    @property
+    def name(self) -> str:
+        return str(self.root)
+
+    @property
+    def identity_json(self) -> None:
+        return None
+
+    @property
+    def window_s(self) -> float:
+        return WINDOW_S
+
+    @property
+    def hop_s(self) -> float:
+        return HOP_S
+
+    @cached_property
+    def dimension(self) -> int:
+        return read_shape(next(iter(self._audio.values())), AUDIO_KEY)[1]
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        return list(self._audio)
+
+    @property
+    def queries(self) -> Sequence[str]:
+        return []
+
+    @property
+    def qids(self) -> Sequence[str]:
+        """The queries that have vectors, by qid as text."""
+        return list(self._text)
+
+    def __len__(self) -> int:
+        return len(self._audio)
+
+    def __contains__(self, recording_id: object) -> bool:
+        return recording_id in self._audio
+
+    def __iter__(self) -> Iterator[Recording]:
+        for recording_id in self._audio:
+            frames = self.frames(recording_id)
+            yield Recording(recording_id, frames, len(frames) * HOP_S)
+
+    def _path(self, recording_id: str) -> Path:
+        try:
+            return self._audio[recording_id]
+        except KeyError:
+            raise unknown_recording(self, recording_id) from None
+
+    def frames(self, recording_id: str) -> FloatFrames:
+        path = self._path(recording_id)
+        frames = read_array(path, AUDIO_KEY)
+        if frames.shape[1] != self.dimension:
+            raise InputError(f"{frames.shape[1]} dimensions, the others have {self.dimension}", where=path)
+        return frames
+
+    def num_frames(self, recording_id: str) -> int:
+        return read_shape(self._path(recording_id), AUDIO_KEY)[0]
+
+    def duration_s(self, recording_id: str) -> float:
+        return self.num_frames(recording_id) * HOP_S
+
+    def source(self, recording_id: str) -> str:  # the tree does not tell
+        self._path(recording_id)
+        return ""
+
+    def grid(self, recording_id: str) -> FrameGrid:
+        return FrameGrid(WINDOW_S, HOP_S, self.num_frames(recording_id))
+
+    def has_text(self, query: str, *, qid: int | str | None = None) -> bool:  # noqa: ARG002  # found by qid here
+        return str(qid) in self._text
+
+    def text(self, query: str, *, qid: int | str | None = None) -> StoredText:
+        """The vectors of ``qid``; the tree has no pooled vector, the mean of the tokens stands for it."""
+        if not self.has_text(query, qid=qid):
+            raise unknown_query(self, f"{query} (qid {qid})")
+        tokens = read_array(self._text[str(qid)], TEXT_KEY)
+        if len(tokens) == 0:
+            raise InputError("holds a query of no tokens", where=self._text[str(qid)])
+        return StoredText(tokens=tokens, pooled=tokens.mean(axis=0))
+
+    def packed(self, ids: Sequence[str] | None = None) -> PackedFrames:
+        return read_packed(self, self.ids if ids is None else ids, np.float32)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> NpzTree:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def split_tree(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Files of recordings and files of queries; a recording may be called ``qid...``: the key decides."""
+    audio: list[Path] = []
+    text: list[Path] = []
+    for path in paths:
+        is_text = path.name.startswith(TEXT_PREFIX) and TEXT_KEY in member_names(path)
+        (text if is_text else audio).append(path)
+    return audio, text
+
+
+def by_name(paths: Iterable[Path], *, prefix: str) -> dict[str, Path]:
+    """Files by their name without prefix and suffix (vids contain dots); two of one name are refused."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = path.name.removesuffix(SUFFIX).removeprefix(prefix)
+        if name in found:
+            raise InputError(
+                f"{name!r} is at {found[name]} as well",
+                where=path,
+                hint="name one dataset's folder at a time",
+            )
+        found[name] = path
+    return found
+
+
+def member_names(path: Path) -> list[str]:
+    """The keys of an ``.npz`` file."""
+    with open_archive(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise InputError(f"is not a complete .npz file ({error})", where=path) from error
+
+
+def read_shape(path: Path, key: str) -> tuple[int, int]:
+    """``(rows, dim)`` of an array, from its header alone."""
+    return read_member(path, key)[0]
+
+
+def read_array(path: Path, key: str) -> FloatFrames:
+    """``(rows, dim)`` float32; all values are finite numbers."""
+    values = read_member(path, key, data=True)[1]
+    if values is None or not np.all(np.isfinite(values)):
+        raise InputError(f"{key!r} holds undefined values (NaN or infinite)", where=path)
+    return values
+
+
+def read_member(path: Path, key: str, *, data: bool = False) -> tuple[tuple[int, int], FloatFrames | None]:
+    """Shape and, if wanted, values of one array; nothing is unpickled and no claim is believed unseen."""
+    with open_archive(path) as archive:
+        names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        if key not in names:
+            found = ", ".join(sorted(names)[:8]) or "none"
+            raise InputError(f"key {key!r} is missing; keys found: {found}", where=path)
+        info = archive.getinfo(names[key])
+        try:
+            with archive.open(info) as member:
+                version = npy.read_magic(member)
+                read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                shape, fortran, dtype = read_header(member)
+                if dtype.kind != "f" or len(shape) != 2:
+                    raise InputError(
+                        f"{key!r} is {dtype} of shape {shape}, expected two axes of floats", where=path
+                    )
+                wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
+                if wanted > info.file_size or wanted > MOST_COMPRESSION * max(1, path.stat().st_size):
+                    raise InputError(f"{key!r} claims {wanted} bytes, more than the file holds", where=path)
+                if not data:
+                    return (shape[0], shape[1]), None
+                content = member.read(wanted)
+        except (zipfile.BadZipFile, EOFError, ValueError, OSError, SyntaxError, TypeError) as error:
+            raise InputError(f"{key!r} cannot be read ({error})", where=path) from error
+    if len(content) != wanted:
+        raise InputError(f"{key!r} ends after {len(content)} of {wanted} bytes", where=path)
+    values = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    return (shape[0], shape[1]), np.ascontiguousarray(values, dtype=np.float32)
