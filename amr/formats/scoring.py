@@ -1,0 +1,247 @@
+"""The two files of an evaluation read into columns, a line at a time, with their sha256.
+
+A hundred thousand records with ten windows each are 30 MB here; as objects they would be some 500.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from amr.errors import InputError
+from amr.formats import fields
+from amr.formats.annotations import Annotation, parse_annotation
+from amr.formats.jsonl import parse_lines
+from amr.formats.predictions import Prediction, parse_prediction
+from amr.formats.streams import display_name, open_input
+from amr.metrics.highlights import CLIP_S, PEOPLE
+from amr.metrics.ragged import BoolArray, FloatArray, Ragged, offsets
+
+Qid = int | str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What both files have, a row a record.
+
+    Args:
+        name: how messages call the file.
+        sha256: of its bytes as read.
+        qids: ids, int or string as in the file.
+        vids: the recordings' ids; empty where a record has none.
+        queries: the sentences; empty where a record has none.
+        lines: line numbers.
+        windows: rows as in the file: ``(start_s, end_s)``, of predictions ``(start_s, end_s, score)``.
+    """
+
+    name: str
+    sha256: str
+    qids: list[Qid]
+    vids: list[str]
+    queries: list[str]
+    lines: list[int]
+    windows: Ragged
+
+    def where(self, record: int) -> str:
+        """``file:line`` of a record."""
+        return f"{self.name}:{self.lines[record]}"
+
+
+@dataclass(frozen=True)
+class TruthFile:
+    """Ground truth.
+
+    Args:
+        columns: what it shares with predictions.
+        duration_s: ``(records,)``, NaN where the file does not say.
+        labels: ``(clips, 3)`` saliency labels a record, None where it has none; empty when not asked for.
+    """
+
+    columns: Columns
+    duration_s: FloatArray
+    labels: list[FloatArray | None]
+
+
+@dataclass(frozen=True)
+class AnswerFile:
+    """Predictions.
+
+    Args:
+        columns: what they share with ground truth.
+        has_scores: ``(records,)`` False where windows have no score and ``1 / rank`` stands in.
+        curves: a saliency curve a record, None where it has none; empty when not asked for.
+    """
+
+    columns: Columns
+    has_scores: BoolArray
+    curves: list[FloatArray | None]
+
+
+class HashedLines:
+    """``readline`` that hashes what it hands on, so that even a stream is known by its bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self._file.readline(limit)
+        self._digest.update(line)
+        return line
+
+    def records(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """``(line number, object)`` of every line; see :func:`amr.formats.jsonl.parse_lines`."""
+        return parse_lines(cast(BinaryIO, self), name)  # it asks for readline only
+
+    def sha256(self) -> str:
+        """Of everything read so far."""
+        return self._digest.hexdigest()
+
+
+class Collector:
+    """Records gathered into columns; windows go straight into flat memory."""
+
+    def __init__(self, name: str, *, width: int) -> None:
+        self._name = name
+        self._width = width
+        self._qids: list[Qid] = []
+        self._vids: list[str] = []
+        self._queries: list[str] = []
+        self._lines: list[int] = []
+        self._values = array("d")
+        self._counts = array("q")
+
+    def add(self, line: int, record: Annotation | Prediction) -> None:
+        """One more row."""
+        self._qids.append(record.qid)
+        self._vids.append(record.vid)
+        self._queries.append(record.query)
+        self._lines.append(line)
+        self._values.extend(chain.from_iterable(record.windows))
+        self._counts.append(len(record.windows))
+
+    def columns(self, sha256: str) -> Columns:
+        """Everything gathered.
+
+        Raises:
+            InputError: there is nothing.
+        """
+        if not self._qids:
+            raise InputError("holds no record", where=self._name)
+        rows = np.array(self._values, dtype=np.float64).reshape(-1, self._width)
+        windows = Ragged(offsets(np.array(self._counts, dtype=np.int64)), rows)
+        return Columns(self._name, sha256, self._qids, self._vids, self._queries, self._lines, windows)
+
+
+def read_truth(source: str | Path, *, with_labels: bool = False) -> TruthFile:
+    """Ground truth of a JSONL file or, for ``-``, of standard input.
+
+    Args:
+        source: file name, or ``-``.
+        with_labels: read QVHighlights' clip labels too.
+
+    Raises:
+        InputError: a line is wrong, or there is none.
+    """
+    name = display_name(source)
+    collector, duration_s = Collector(name, width=2), array("d")
+    labels: list[FloatArray | None] = []
+    with open_input(source) as file:
+        hashed = HashedLines(file)
+        for line, record in hashed.records(name):
+            where = f"{name}:{line}"
+            refuse_other_kind(record, where, needed="relevant_windows", other="pred_relevant_windows")
+            annotation = parse_annotation(record, where)
+            collector.add(line, annotation)
+            duration_s.append(np.nan if annotation.duration_s is None else annotation.duration_s)
+            if with_labels:
+                labels.append(clip_labels(annotation))
+    return TruthFile(collector.columns(hashed.sha256()), np.array(duration_s, dtype=np.float64), labels)
+
+
+def read_answers(source: str | Path, *, with_curves: bool = False) -> AnswerFile:
+    """Predictions of a JSONL file or, for ``-``, of standard input.
+
+    Args:
+        source: file name, or ``-``.
+        with_curves: read saliency curves too.
+
+    Raises:
+        InputError: a line is wrong, or there is none.
+    """
+    name = display_name(source)
+    collector, has_scores = Collector(name, width=3), []
+    curves: list[FloatArray | None] = []
+    with open_input(source) as file:
+        hashed = HashedLines(file)
+        for line, record in hashed.records(name):
+            where = f"{name}:{line}"
+            refuse_other_kind(record, where, needed="pred_relevant_windows", other="relevant_windows")
+            prediction = parse_prediction(record, where)
+            collector.add(line, prediction)
+            has_scores.append(prediction.has_scores)
+            if with_curves:
+                curve = prediction.saliency
+                curves.append(None if curve is None else np.array(curve, dtype=np.float64))
+    return AnswerFile(collector.columns(hashed.sha256()), np.array(has_scores, dtype=bool), curves)
+
+
+def refuse_other_kind(record: dict[str, Any], where: str, *, needed: str, other: str) -> None:
+    """Tell the commonest mistake, the two files in the wrong order, from a missing key."""
+    if needed not in record and other in record:
+        raise InputError(
+            f"has {other!r} and no {needed!r}",
+            where=where,
+            hint="are the files in the right order? amr score PREDICTIONS GROUND_TRUTH",
+        )
+
+
+def clip_labels(annotation: Annotation) -> FloatArray | None:
+    """``(clips, 3)`` saliency of every two-second clip by three people, 0 where none is given.
+
+    None where the record has no labels.
+
+    Raises:
+        InputError: the labels contradict each other or the recording's length.
+    """
+    extra, where = annotation.extra, annotation.where
+    if "relevant_clip_ids" not in extra and "saliency_scores" not in extra:
+        return None
+    ids = fields.required(extra, "relevant_clip_ids", where)
+    scores = fields.number_rows(extra, "saliency_scores", where, (PEOPLE,))
+    if annotation.duration_s is None or not np.isfinite(annotation.duration_s):
+        raise InputError("clip labels need a 'duration'", where=where)
+    num_clips = max(0, int(annotation.duration_s / CLIP_S))
+    if not isinstance(ids, list) or not all(type(clip) is int and 0 <= clip < num_clips for clip in ids):
+        what = f"'relevant_clip_ids' must be a list of integers from 0 to {num_clips - 1}"
+        raise InputError(what, where=where)
+    if len(ids) != len(scores):
+        what = f"{len(ids)} 'relevant_clip_ids' and {len(scores)} 'saliency_scores', expected as many"
+        raise InputError(what, where=where)
+    labels = np.zeros((num_clips, PEOPLE))
+    if ids:
+        labels[ids] = scores
+    return labels
+
+
+def contradiction(columns: Columns) -> tuple[int, int] | None:
+    """The first record whose qid an earlier one uses for another recording or sentence, and that one.
+
+    Empty vids and sentences contradict nothing.
+    """
+    if len(set(columns.qids)) == len(columns.qids):
+        return None
+    first: dict[Qid, int] = {}
+    for record, qid in enumerate(columns.qids):
+        earlier = first.setdefault(qid, record)
+        for names in (columns.vids, columns.queries):
+            if names[record] and names[earlier] and names[record] != names[earlier]:
+                return record, earlier
+    return None

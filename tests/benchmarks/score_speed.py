@@ -1,0 +1,105 @@
+"""How fast ``amr score`` is, as a whole process, on two made-up test sets.
+
+    python tests/benchmarks/score_speed.py
+
+Bounds: 1,347 queries (the size of CASTELLA's test split) under 0.6 s of wall time, imports included; 100,000
+queries with ten windows each under 10 s of processor time and 1 GB of memory. Exit 1 when one is missed. On a
+busy machine read the processor time, and the best of the runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SMALL, LARGE = 1_347, 100_000
+RUNS = {SMALL: 7, LARGE: 2}
+MAX_SMALL_WALL_S = 0.6
+MAX_LARGE_CPU_S = 10.0
+MAX_LARGE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+def make_files(folder: Path, num_queries: int) -> tuple[Path, Path]:
+    """Both files, much like CASTELLA: whole seconds, 1 to 24 true windows a query, 3.1 on average."""
+    generator = np.random.default_rng([0, num_queries])
+    answers, truths = folder / f"preds_{num_queries}.jsonl", folder / f"gt_{num_queries}.jsonl"
+    with open(answers, "w") as answer_file, open(truths, "w") as truth_file:
+        for query in range(num_queries):
+            ids = {"qid": f"recording{query // 3}_{query % 3}", "query": "a dog barks in the distance"}
+            true = windows(generator, min(24, 1 + int(generator.geometric(1 / 3.1) - 1)))
+            near = true[generator.integers(0, len(true), 10)] + generator.integers(-3, 4, (10, 2))
+            far = windows(generator, 10)
+            predicted = np.where(generator.random((10, 1)) < 0.4, near, far)
+            predicted[:, 1] = np.maximum(predicted[:, 1], predicted[:, 0] + 1)
+            scores = np.sort(generator.random(10).round(4))[::-1]
+            rows = [[float(s), float(e), float(p)] for (s, e), p in zip(predicted, scores, strict=True)]
+            vid = {"vid": f"recording{query // 3}"}
+            answer_file.write(json.dumps({**ids, **vid, "pred_relevant_windows": rows}) + "\n")
+            truth = {**ids, "duration": 300, **vid, "relevant_windows": true.tolist()}
+            truth_file.write(json.dumps(truth) + "\n")
+    return answers, truths
+
+
+def windows(generator: np.random.Generator, count: int) -> np.ndarray:
+    """``(count, 2)`` windows in whole seconds within five minutes."""
+    start = generator.integers(0, 280, count)
+    return np.stack([start, start + 1 + generator.geometric(0.1, count)], axis=1)
+
+
+def run(answers: Path, truths: Path, *options: str) -> Cost:
+    """One process of ``amr score``, measured by the kernel."""
+    command = [sys.executable, "-m", "amr", "score", str(answers), str(truths), *options]
+    begin = time.perf_counter()
+    child = os.posix_spawn(
+        sys.executable,
+        command,
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, usage = os.wait4(child, 0)
+    wall_s = time.perf_counter() - begin
+    if status != 0:
+        raise SystemExit(f"amr score failed with status {status}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def main() -> int:
+    missed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for num_queries, runs in RUNS.items():
+            files = make_files(Path(folder), num_queries)
+            for options in (["-q"], ["-q", "--official"]):
+                costs = [run(*files, *options) for _ in range(runs)]
+                wall_s, cpu_s = min(c.wall_s for c in costs), min(c.cpu_s for c in costs)
+                peak_bytes = max(c.peak_bytes for c in costs)
+                if num_queries == SMALL:
+                    kept = wall_s <= MAX_SMALL_WALL_S
+                else:
+                    kept = cpu_s <= MAX_LARGE_CPU_S and peak_bytes <= MAX_LARGE_BYTES
+                missed |= not kept
+                name = " ".join(["score", *options[1:]])
+                print(
+                    f"{name:18} {num_queries:7} queries: {wall_s:6.2f} s wall, {cpu_s:6.2f} s processor, "
+                    f"{peak_bytes / 1e6:5.0f} MB (best of {runs}) {'ok' if kept else 'MISSED'}"
+                )
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
