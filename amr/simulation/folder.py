@@ -1,0 +1,95 @@
+"""The output folder: ``recipe.jsonl`` first, ``audio/VID.flac`` as they come, ``annotations.jsonl`` last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from amr.errors import InputError
+from amr.formats.recipes import Scene, check_name, scene_line
+from amr.formats.streams import open_output
+
+AUDIO_FOLDER = "audio"
+
+
+class OutputFolder:
+    """Where a simulation is written.
+
+    Args:
+        root: the folder; made when it is missing, its parent must be there.
+        shard: which part of how many, from 0; the files of a part say so in their names.
+        force: replace what is there.
+        resume: go on with what is there.
+    """
+
+    def __init__(self, root: Path, *, shard: tuple[int, int], force: bool, resume: bool) -> None:
+        part = "" if shard[1] == 1 else f"-{shard[0] + 1}-of-{shard[1]}"
+        self.root = root
+        self.recipe_path = root / f"recipe{part}.jsonl"
+        self.annotations_path = root / f"annotations{part}.jsonl"
+        self._force = force
+        self._resume = resume
+
+    @property
+    def replace(self) -> bool:
+        """Whether existing files may be replaced: asked for, or the same files again."""
+        return self._force or self._resume
+
+    def audio_path(self, scene: Scene) -> Path:
+        """Where a scene's recording goes: always directly in the folder ``audio``."""
+        return self.root / AUDIO_FOLDER / f"{check_name(scene.vid, scene.vid)}.{scene.encoding}"
+
+    def begin(self, scenes: Sequence[Scene], *, with_audio: bool) -> None:
+        """Make the folder, refuse what is in the way, and write the recipe.
+
+        Raises:
+            InputError: something stands there already, is a link, or belongs to another plan.
+        """
+        if not self.root.parent.is_dir():
+            raise InputError("the folder of this output does not exist", where=self.root)
+        self.root.mkdir(exist_ok=True)
+        recipe = "".join(map(scene_line, scenes)).encode("utf-8")
+        paths = [self.audio_path(scene) for scene in scenes] if with_audio else []
+        for path in [self.recipe_path, self.annotations_path, self.root / AUDIO_FOLDER, *paths]:
+            if path.is_symlink():
+                raise InputError("is a link, its target is left as it is", where=path)
+        if self._resume:
+            self._require_same_plan(recipe)
+        elif not self._force:
+            self._require_nothing([self.recipe_path, self.annotations_path, *paths])
+        if with_audio:
+            (self.root / AUDIO_FOLDER).mkdir(exist_ok=True)
+        with open_output(self.recipe_path, force=self.replace) as file:
+            file.write(recipe)
+
+    def is_done(self, scene: Scene) -> bool:
+        """Whether ``--resume`` finds the recording; a name appears only when its bytes are complete."""
+        return self._resume and self.audio_path(scene).exists()
+
+    def clear_parts(self, scene: Scene) -> None:
+        """Remove what a killed run of this program left of one recording that is to be made again."""
+        path = self.audio_path(scene)
+        for part in path.parent.glob(f".{_literal(path.name)}.*.part"):
+            part.unlink(missing_ok=True)
+
+    def _require_same_plan(self, recipe: bytes) -> None:
+        if self.recipe_path.exists() and self.recipe_path.read_bytes() != recipe:
+            raise InputError(
+                "holds another plan than this command draws; --resume goes on with the same command only",
+                where=self.recipe_path,
+                hint="repeat the first command's options and seed, or use another -o",
+            )
+
+    def _require_nothing(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if path.exists():
+                raise InputError(
+                    "exists already and is left as it is",
+                    where=path,
+                    hint="use --resume to go on, --force to replace, or another -o",
+                )
+
+
+def _literal(name: str) -> str:
+    """A file name as a glob pattern that matches only itself."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

@@ -1,0 +1,32 @@
+"""Where a recipe or a table may read: inside its source folder, whatever it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amr.errors import InputError, MissingError
+from amr.formats.recipes import check_relative
+
+
+def inside(root: Path, relative: str, where: str) -> Path:
+    """The file ``relative`` of the folder ``root``, links followed, if it is there and inside.
+
+    Raises:
+        InputError: the path is absolute, climbs out, or a link leads out; or it is not a regular file.
+        MissingError: there is no such file.
+    """
+    check_relative(relative, where)
+    base = root.resolve()
+    path = base / relative
+    real = path.resolve()
+    if not real.is_relative_to(base):
+        raise InputError(
+            f"{relative!r} is a link that leads outside {root}",
+            where=where,
+            hint="name the folder that holds the real files as the source folder",
+        )
+    if not real.exists():
+        raise MissingError(f"no file {relative!r} in the folder {root}", where=where)
+    if not real.is_file():
+        raise InputError(f"{relative!r} is not a regular file", where=where)
+    return real

@@ -1,0 +1,110 @@
+"""Going through a plan: render each scene into a sink, annotations out in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.errors import AmrError
+from amr.formats.recipes import Scene
+from amr.formats.streams import open_output
+from amr.simulation.folder import OutputFolder
+from amr.simulation.parallel import ordered_map
+from amr.simulation.render import encode, render_scene
+from amr.simulation.sources import Sources
+
+Samples = npt.NDArray[np.int16]
+
+
+class Sink(Protocol):
+    """Where recordings go."""
+
+    def is_done(self, scene: Scene) -> bool:
+        """Whether an earlier run has finished it."""
+        ...
+
+    def prepare(self, scene: Scene) -> Samples | None:
+        """Render it; called from several threads."""
+        ...
+
+    def keep(self, scene: Scene, samples: Samples) -> None:
+        """Store what ``prepare`` gave back, if anything; called from one thread, in the plan's order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scene that is through: made now or before, or why it failed."""
+
+    scene: Scene
+    error: AmrError | None = None
+
+
+class AudioFiles:
+    """A sink of one audio file a scene, each complete when it appears.
+
+    Args:
+        sources: the sounds.
+        folder: where the files go.
+    """
+
+    def __init__(self, sources: Sources, folder: OutputFolder) -> None:
+        self._sources = sources
+        self._folder = folder
+
+    def is_done(self, scene: Scene) -> bool:
+        return self._folder.is_done(scene)
+
+    def prepare(self, scene: Scene) -> None:
+        """Render, encode and write in the worker's thread; files do not hang on one another."""
+        data = encode(render_scene(scene, self._sources), scene.sample_rate_hz, scene.encoding)
+        with open_output(self._folder.audio_path(scene), force=self._folder.replace) as file:
+            file.write(data)
+
+    def keep(self, scene: Scene, samples: Samples) -> None:
+        """Never called: nothing is left to do."""
+
+
+class Nothing:
+    """The sink of ``--plan``: no sound is made."""
+
+    def is_done(self, scene: Scene) -> bool:  # noqa: ARG002  # the protocol's
+        return True
+
+    def prepare(self, scene: Scene) -> None: ...
+
+    def keep(self, scene: Scene, samples: Samples) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    scene: Scene
+    samples: Samples | None
+    error: AmrError | None
+
+
+def produce(scenes: Sequence[Scene], sink: Sink, *, workers: int, keep_going: bool) -> Iterator[Outcome]:
+    """Every scene of a plan through a sink, in order.
+
+    Raises:
+        AmrError: a scene failed and ``keep_going`` is not set.
+    """
+
+    def prepare(scene: Scene) -> _Prepared:
+        if sink.is_done(scene):
+            return _Prepared(scene, None, None)
+        try:
+            return _Prepared(scene, sink.prepare(scene), None)
+        except AmrError as error:
+            return _Prepared(scene, None, error)
+
+    for prepared in ordered_map(prepare, scenes, workers):
+        if prepared.error is not None and not keep_going:
+            raise prepared.error
+        if prepared.samples is not None:
+            sink.keep(prepared.scene, prepared.samples)
+        yield Outcome(prepared.scene, prepared.error)

@@ -1,0 +1,128 @@
+"""Recordings as they are in CASTELLA: queries with several moments, short and long, anywhere, overlapping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from amr.moments import Moment
+from amr.simulation.canvas import Canvas
+from amr.simulation.settings import Declaration
+from amr.simulation.stock import Sound, Stock, crop_start_s
+from amr.simulation.survey import Clip
+
+MAX_COVERAGE = 0.9
+"""Share of a recording that the moments of one query may fill before they are drawn again."""
+MAX_TRIES = 20
+MAX_TURNS = 8
+"""A moment is filled with at most about this many clips of its class where any class allows it."""
+
+
+def draw_scatter(
+    rng: np.random.Generator, stock: Stock, canvas: Canvas, declared: Declaration
+) -> list[Sound]:
+    """Queries and distractors, each a class of sound with its moments; classes may overlap, a class never.
+
+    A moment longer than its clip is filled with several clips of the label, faded into each other.
+    """
+    num_queries = declared.queries.sample_int(rng)
+    share = declared.distractor_share
+    num_topics = num_queries + int(rng.poisson(num_queries * share / (1 - share)))
+    candidates = stock.topics(rng, canvas.bed.contains)
+    sounds: list[Sound] = []
+    for number in range(1, num_topics + 1):
+        lengths_s = draw_lengths(rng, declared, canvas.duration_s)
+        topic = fitting_topic(candidates, stock, max(lengths_s, default=0.0))
+        if topic is None:
+            break
+        clip, caption = topic
+        pool = stock.alike(clip)
+        if declared.length_s is None:
+            lengths_s = [clip.duration_s] * len(lengths_s)
+        level_db = declared.foreground_db.sample(rng)
+        for moment in place(rng, declared, lengths_s, canvas.duration_s):
+            for piece, part, crop_s in fill(rng, pool, moment, declared.fade_s):
+                query = number if number <= num_queries else None
+                sounds.append(
+                    Sound(
+                        piece, part.start_s, part.length_s, crop_s, declared.fade_s, level_db, query, caption
+                    )
+                )
+    return sorted(sounds, key=lambda sound: sound.start_s)
+
+
+def draw_lengths(rng: np.random.Generator, declared: Declaration, duration_s: float) -> list[float]:
+    """Lengths of the moments of one query; alike within a query through a Gaussian copula.
+
+    Drawn again while they would fill the recording, at last cut to its share.
+    """
+    room_s = MAX_COVERAGE * duration_s
+    lengths_s: list[float] = []
+    for _ in range(MAX_TRIES):
+        count = max(1, declared.occurrences.sample_int(rng))
+        if declared.length_s is None:
+            return [0.0] * count
+        common = math.sqrt(declared.length_correlation) * rng.standard_normal()
+        own = math.sqrt(1 - declared.length_correlation) * rng.standard_normal(count)
+        shares = [0.5 * (1 + math.erf((common + x) / math.sqrt(2))) for x in own]
+        lengths_s = [min(declared.length_s.at(share), duration_s) for share in shares]
+        if sum(lengths_s) <= room_s or count == 1:
+            return lengths_s
+    scale = room_s / sum(lengths_s)
+    return [length_s * scale for length_s in lengths_s]
+
+
+def fitting_topic(
+    candidates: Iterator[tuple[Clip, str]], stock: Stock, longest_s: float
+) -> tuple[Clip, str] | None:
+    """The next class whose clips can fill the longest moment in a few turns; else the best passed."""
+    best: tuple[float, tuple[Clip, str]] | None = None
+    for clip, caption in candidates:
+        reach_s = MAX_TURNS * max(other.duration_s for other in stock.alike(clip))
+        if best is None or reach_s > best[0]:
+            best = (reach_s, (clip, caption))
+        if reach_s >= longest_s:
+            break
+    return None if best is None else best[1]
+
+
+def place(
+    rng: np.random.Generator, declared: Declaration, lengths_s: Sequence[float], duration_s: float
+) -> list[Moment]:
+    """Moments of these lengths in this order, with drawn gaps between, somewhere in the recording.
+
+    Gaps shrink together where there is not room for them; what still does not fit is left out.
+    """
+    kept = list(lengths_s)
+    while kept and sum(kept) > duration_s:
+        kept.pop()
+    gaps_s = [declared.gap_s.sample(rng) for _ in kept[1:]]
+    room_s = duration_s - sum(kept)
+    if sum(gaps_s) > room_s:
+        scale = room_s / sum(gaps_s)
+        gaps_s = [gap_s * scale for gap_s in gaps_s]
+    time_s = float(rng.random()) * max(0.0, room_s - sum(gaps_s))
+    moments = []
+    for length_s, gap_s in zip(kept, [*gaps_s, 0.0], strict=True):
+        start_s = min(time_s, duration_s - length_s)
+        moments.append(Moment(start_s, start_s + length_s))
+        time_s = start_s + length_s + gap_s
+    return moments
+
+
+def fill(
+    rng: np.random.Generator, pool: Sequence[Clip], moment: Moment, fade_s: float
+) -> Iterator[tuple[Clip, Moment, float]]:
+    """Clips of one class that together sound for a moment: (clip, where in the recording, crop's start)."""
+    time_s = moment.start_s
+    while True:
+        left_s = moment.end_s - time_s
+        reach = np.array([min(clip.duration_s, left_s) for clip in pool])
+        clip = pool[int(rng.choice(len(pool), p=reach / reach.sum()))]
+        length_s = min(clip.duration_s, left_s)
+        yield clip, Moment(time_s, time_s + length_s), crop_start_s(rng, clip, length_s)
+        time_s += max(length_s - fade_s, length_s / 2)
+        if length_s >= left_s or moment.end_s - time_s <= fade_s:
+            return
