@@ -1,0 +1,147 @@
+"""Who is asked what, and what becomes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from amr.errors import AmrError, InputError, UsageError
+from amr.formats.predictions import Prediction
+from amr.formats.queries import Query
+from amr.moments import FrameGrid, ScoredMoment
+from amr.retrieval.find import Answer, PriorFinder
+from amr.retrieval.library import LengthShelf, Library, Recording
+from amr.retrieval.prior import PRIORS, is_prior, prior
+from amr.retrieval.search import AnswerOptions, Task, best_over_all, plan, search
+
+
+@dataclass(frozen=True)
+class ThreeFrames:
+    """A shelf on which every recording is three one-second frames, and ``broken`` is broken."""
+
+    vids: Sequence[str]
+    name: str = "shelf"
+
+    def load(self, vid: str) -> Recording:
+        if vid == "broken":
+            raise InputError("is cut off", where=vid)
+        return Recording(vid, np.zeros((3, 2), np.float32), FrameGrid(1.0, 1.0, 3), 3.0)
+
+    def duration_s(self, vid: str) -> float:
+        return 3.0
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Finds the same three moments everywhere, worst first."""
+
+    listens: bool = True
+
+    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
+        moments = [ScoredMoment(0.0, 1.0, 0.1), ScoredMoment(1.0, 2.00044, 0.55556), ScoredMoment(2, 3, 0.9)]
+        return [Answer(moments, np.array([0, 0.123456, 1])) for _ in queries]
+
+
+def test_a_query_without_vid_is_asked_of_every_recording() -> None:
+    tasks = plan([Query("dog"), Query("cat", qid=7)], Library([ThreeFrames(["a", "b.c"])]))
+    assert [(task.vid, [query.qid for query in task.queries]) for task in tasks] == [
+        ("a", ["a_1", "a_7"]),
+        ("b.c", ["b.c_1", "b.c_7"]),
+    ]
+
+
+def test_one_recording_keeps_the_ids_as_they_are() -> None:
+    [task] = plan([Query("dog", qid=7), Query("cat", qid="x")], Library([ThreeFrames(["a"])]))
+    assert [query.qid for query in task.queries] == [7, "x"]
+
+
+def test_a_query_with_vid_is_asked_of_that_recording_and_each_recording_is_read_once() -> None:
+    queries = [Query("dog", 1, "b"), Query("cat", 2, "a"), Query("cow", 3, "b")]
+    tasks = plan(queries, Library([ThreeFrames(["a", "b", "c"])]))
+    assert [(task.vid, [query.qid for query in task.queries]) for task in tasks] == [
+        ("b", [1, 3]),
+        ("a", [2]),
+    ]
+
+
+def test_recordings_that_are_not_here_are_named() -> None:
+    queries = [Query("dog", 1, "b"), Query("cat", 2, "zz", where="gt.jsonl:2")]
+    with pytest.raises(InputError, match="zz") as caught:
+        plan(queries, Library([ThreeFrames(["a", "b"])]))
+    assert caught.value.where == "gt.jsonl:2"
+
+
+def test_one_id_on_two_shelves_is_refused() -> None:
+    with pytest.raises(InputError, match="is in one as well") as caught:
+        Library([ThreeFrames(["a"], "one"), ThreeFrames(["b", "a"], "two")])
+    assert caught.value.where == "two"
+
+
+def test_predictions_are_sorted_rounded_and_cut() -> None:
+    library = Library([ThreeFrames(["a"])])
+    tasks = plan([Query("dog", extra={"note": 1})], library)
+    options = AnswerOptions(top_k=2, with_saliency=True)
+    [record] = search(tasks, library, Fixed(), options)
+    assert record.windows == [[2, 3, 0.9], [1.0, 2.0, 0.5556]]
+    assert record.saliency == [0, 0.1235, 1]
+    assert (record.qid, record.duration_s, record.extra) == ("a_1", 3.0, {"note": 1})
+    [record] = search(tasks, library, Fixed(), AnswerOptions(min_score=0.95))
+    assert record.windows == []
+    assert record.saliency is None
+
+
+def test_a_broken_recording_ends_the_search_unless_it_is_to_be_passed_over() -> None:
+    library = Library([ThreeFrames(["a", "broken", "b"])])
+    tasks = plan([Query("dog")], library)
+    with pytest.raises(InputError, match="cut off"):
+        list(search(tasks, library, Fixed(), AnswerOptions()))
+    failed: list[tuple[Task, AmrError]] = []
+    found = list(search(tasks, library, Fixed(), AnswerOptions(), lambda task, e: failed.append((task, e))))
+    assert [record.vid for record in found] == ["a", "b"]
+    assert [task.vid for task, _ in failed] == ["broken"]
+
+
+def test_priors_need_nothing_but_lengths() -> None:
+    library = Library([LengthShelf({"a": 60.0}, "gt.jsonl")])
+    [record] = search(
+        plan([Query("x")], library), library, PriorFinder(prior("prior:middle")), AnswerOptions()
+    )
+    assert record.windows == [[15, 45, 1]]
+    with pytest.raises(InputError, match="not its sound"):
+        list(search(plan([Query("x")], library), library, Fixed(), AnswerOptions()))
+
+
+@pytest.mark.parametrize("name", sorted(PRIORS))
+@pytest.mark.parametrize("duration_s", [0.3, 9.0, 60.0, 36_000.0])
+def test_priors_stay_inside_the_recording(name: str, duration_s: float) -> None:
+    moments = prior(f"prior:{name}")(duration_s)
+    assert moments
+    assert all(0 <= start < end <= duration_s and 0 <= score <= 1 for start, end, score in moments)
+    assert [m.score for m in moments] == sorted((m.score for m in moments), reverse=True)
+
+
+def test_prior_names() -> None:
+    assert is_prior("prior")
+    assert is_prior("prior:tiles")
+    assert not is_prior("priors.safetensors")
+    assert prior("prior") is prior("prior:middle")
+    with pytest.raises(UsageError, match="no prior 'nope'"):
+        prior("prior:nope")
+
+
+def test_the_best_over_all_recordings() -> None:
+    records = [
+        Prediction(1, "dog", "a", [[0, 1, 0.5], [1, 2, 0.2]]),
+        Prediction(2, "dog", "b", [[0, 1, 0.9], [1, 2, 0.5], [2, 3, 0.1]]),
+        Prediction(3, "dog", "c", [[0, 1, 0.1]]),
+        Prediction(4, "cat", "a", [[0, 1, 0.01]]),
+    ]
+    best = best_over_all(records, top=3)
+    assert [(record.qid, [window[2] for window in record.windows]) for record in best] == [
+        (2, [0.9, 0.5]),
+        (1, [0.5]),
+        (4, [0.01]),
+    ]
