@@ -1,9 +1,8 @@
-"""Files into mono samples: the one place of the simulation where audio is decoded and resampled."""
+"""Source files as mono samples at their own rate, and samples at another rate."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,66 +10,60 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from amr.audio.decode import open_decoder, open_soundfile
+from amr.audio.read import mix_down
 from amr.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
 HASH_CHUNK_BYTES = 1 << 20
+SEEKABLE_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "AU", "FLAC", "OGG"})
+"""Forms whose header tells the length and that can be entered at any sample."""
 
 
-def decode_bytes(data: bytes, name: str) -> tuple[FloatArray, int]:
-    """Mono samples and rate of an audio file in memory.
-
-    Raises:
-        InputError: it is not audio, is cut, empty, or holds values that are not finite.
-    """
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-    except soundfile.SoundFileError as error:
-        raise _undecodable(error, name) from error
-    return _checked_mono(samples, name), rate
-
-
-def decode_span(path: Path, first: int, num_samples: int, name: str) -> FloatArray:
-    """``num_samples`` mono samples of a file from ``first`` on, at the file's rate.
+def decode_whole(path: Path) -> tuple[FloatArray, int]:
+    """Mono samples ``(samples,)`` of a file and its rate.
 
     Raises:
-        InputError: it is not audio, or ends before.
+        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        InputError: it is no audio, cut, empty, or holds values that are not finite.
+    """
+    with open_decoder(path) as decoder:
+        rate_hz = decoder.sample_rate_hz
+        blocks = [mix_down(block) for block in decoder.blocks()]
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    return _checked(samples, path), rate_hz
+
+
+def decode_span(path: Path, first: int, num_samples: int) -> FloatArray:
+    """``num_samples`` mono samples from ``first`` on of a file for which :func:`long_header` gave a length.
+
+    Raises:
+        InputError: it cannot be decoded there.
     """
     try:
-        with soundfile.SoundFile(path) as file:
-            if first + num_samples > file.frames:
-                raise InputError(
-                    f"has {file.frames} samples, samples {first} to {first + num_samples} are asked for",
-                    where=name,
-                )
+        with open_soundfile(path) as file:
             file.seek(first)
             samples = file.read(num_samples, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        raise _undecodable(error, name) from error
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"is damaged or cut: {error.error_string}", where=path) from error
     if len(samples) != num_samples:
-        raise InputError(f"is cut off: {len(samples)} of {num_samples} samples could be decoded", where=name)
-    return _checked_mono(samples, name)
+        raise InputError(f"is cut: {len(samples)} of {num_samples} samples could be decoded", where=path)
+    return _checked(mix_down(samples), path)
 
 
-def audio_info(path: Path, name: str) -> tuple[int, int]:
-    """Number of samples and rate, from the header.
-
-    Raises:
-        InputError: it is not audio.
-    """
+def long_header(path: Path, longer_than_s: float) -> tuple[int, int] | None:
+    """Number of samples and rate by the header; None where it is not trusted, or the file is not so long."""
     try:
-        info = soundfile.info(path)
-    except soundfile.SoundFileError as error:
-        raise _undecodable(error, name) from error
-    if info.frames <= 0:
-        raise InputError("holds no samples", where=name)
-    return int(info.frames), int(info.samplerate)
+        with open_soundfile(path) as file:
+            if file.format not in SEEKABLE_FORMATS or file.frames <= longer_than_s * file.samplerate:
+                return None
+            return int(file.frames), int(file.samplerate)
+    except soundfile.LibsndfileError:
+        return None  # decoding the whole tells what is wrong with it, or does it with ffmpeg
 
 
 def resample(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
-    """Samples at another rate, ``(samples,)``, the whole at once: the reference's resampler and quality."""
+    """Samples at another rate, the whole at once: the released generator's resampler and quality."""
     if from_hz == to_hz or not len(samples):
         return samples
     resampled: FloatArray = soxr.resample(samples, from_hz, to_hz, quality="HQ")
@@ -86,17 +79,9 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _checked_mono(samples: npt.NDArray[np.float32], name: str) -> FloatArray:
-    """``(samples, channels)`` -> ``(samples,)``, refusing what is empty or not finite."""
+def _checked(samples: FloatArray, path: Path) -> FloatArray:
     if not len(samples):
-        raise InputError("holds no samples", where=name)
-    mono: FloatArray = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    mono = np.ascontiguousarray(mono)
-    if not np.isfinite(mono).all():
-        raise InputError("holds samples that are not finite", where=name)
-    return mono
-
-
-def _undecodable(error: Exception, name: str) -> InputError:
-    what = str(error).rpartition(": ")[2].strip() or "unknown format"
-    return InputError(f"cannot be decoded as audio: {what}", where=name)
+        raise InputError("holds no samples", where=path)
+    if not np.isfinite(samples).all():
+        raise InputError("holds samples that are not finite", where=path)
+    return samples

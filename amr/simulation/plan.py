@@ -114,6 +114,7 @@ def draw_plan(
         sources,
         declared.duration_s.low,
         repeat_short=declared.repeat_short,
+        ordered_map=lambda function, rows: ordered_map(function, rows, workers),
         notices=notices,
     )
     clips, any_broken = survey_clips(

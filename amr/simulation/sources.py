@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from amr.errors import InputError, UsageError
 from amr.formats.recipes import BackgroundLayer, ForegroundLayer
 from amr.simulation import decode, mix
 from amr.simulation.paths import inside
-from amr.simulation.store import SampleStore
+from amr.simulation.store import Once, SampleStore
 
 FloatArray = npt.NDArray[np.float32]
 WHOLE_BACKGROUND_S = 600.0
@@ -36,6 +34,16 @@ class DecodedClip:
     sha256: str
 
 
+@dataclass(frozen=True)
+class BackgroundFile:
+    """A background: where it is, how long, and whether scenes read their parts of it from the file."""
+
+    path: Path
+    num_samples: int
+    sample_rate_hz: int
+    is_long: bool
+
+
 class Sources:
     """Foreground and background folders and what was prepared of them; safe to use from several threads.
 
@@ -48,9 +56,8 @@ class Sources:
         self._foregrounds = foregrounds
         self._backgrounds = backgrounds
         self._store = store
-        self._lock = threading.Lock()
-        self._infos: dict[str, tuple[Path, int, int]] = {}
-        self._hashes: dict[str, str] = {}
+        self._files: Once[BackgroundFile] = Once()
+        self._hashes: Once[str] = Once()
 
     def foreground_path(self, relative: str) -> Path:
         """A foreground's file; see :func:`amr.simulation.paths.inside` for the errors."""
@@ -74,9 +81,9 @@ class Sources:
 
     def read_clip(self, relative: str) -> DecodedClip:
         """A foreground file, read and decoded now."""
-        data = self.foreground_path(relative).read_bytes()
-        samples, rate = decode.decode_bytes(data, relative)
-        return DecodedClip(samples, rate, hashlib.sha256(data).hexdigest())
+        path = self.foreground_path(relative)
+        samples, rate_hz = decode.decode_whole(path)
+        return DecodedClip(samples, rate_hz, decode.file_sha256(path))
 
     def keep_clip(self, relative: str, clip: tuple[int, int], decoded: DecodedClip, rate_hz: int) -> None:
         """Prepare a clip that has just been read, so that rendering does not decode it again."""
@@ -113,49 +120,46 @@ class Sources:
         Raises:
             InputError: the source is not the recipe's, or ends before the recording.
         """
-        path, num_samples, own_rate = self._background_info(layer)
-        first, length = round(layer.start_s * own_rate), round(duration_s * own_rate)
-        if not layer.repeat and first + length > num_samples:
+        source = self._background_file(layer.path)
+        if layer.sha256 is not None:
+            _same_hash(self.background_facts(layer.path)[1], layer.sha256, layer.path)
+        own_hz = source.sample_rate_hz
+        first, length = round(layer.start_s * own_hz), round(duration_s * own_hz)
+        if not layer.repeat and first + length > source.num_samples:
             raise InputError(
-                f"lasts {num_samples / own_rate:.2f} s, the recipe asks for {layer.start_s:g} to "
+                f"lasts {source.num_samples / own_hz:.2f} s, the recipe asks for {layer.start_s:g} to "
                 f"{layer.start_s + duration_s:g} s",
                 where=layer.path,
             )
-        if layer.repeat or num_samples <= WHOLE_BACKGROUND_S * own_rate:
-            whole = self._store.get(
-                ("background", layer.path), lambda: decode.decode_span(path, 0, num_samples, layer.path)
-            )
-            part = (
-                mix.repeat_to(whole, first, length, round(TURN_FADE_S * own_rate))
-                if layer.repeat
-                else whole[first : first + length]
-            )
+        if layer.repeat:
+            part = mix.repeat_to(self._whole(source), first, length, round(TURN_FADE_S * own_hz))
+        elif source.is_long:
+            part = decode.decode_span(source.path, first, length)
         else:
-            part = decode.decode_span(path, first, length, layer.path)
-        return fit(decode.resample(part, own_rate, rate_hz), round(duration_s * rate_hz))
+            part = self._whole(source)[first : first + length]
+        return fit(decode.resample(part, own_hz, rate_hz), round(duration_s * rate_hz))
 
     def background_facts(self, relative: str) -> tuple[float, str]:
         """Length in seconds and hash of a background file."""
-        path, num_samples, rate = self._background_info(BackgroundLayer(relative, 0.0, 0.0))
-        with self._lock:
-            known = self._hashes.get(relative)
-        if known is None:
-            known = decode.file_sha256(path)
-            with self._lock:
-                self._hashes[relative] = known
-        return num_samples / rate, known
+        source = self._background_file(relative)
+        sha256 = self._hashes.get(source.path, lambda: decode.file_sha256(source.path))
+        return source.num_samples / source.sample_rate_hz, sha256
 
-    def _background_info(self, layer: BackgroundLayer) -> tuple[Path, int, int]:
-        with self._lock:
-            known = self._infos.get(layer.path)
-        if known is None:
-            path = self.background_path(layer.path)
-            known = (path, *decode.audio_info(path, layer.path))
-            with self._lock:
-                self._infos[layer.path] = known
-        if layer.sha256 is not None:
-            _same_hash(self.background_facts(layer.path)[1], layer.sha256, layer.path)
-        return known
+    def _background_file(self, relative: str) -> BackgroundFile:
+        return self._files.get(relative, lambda: self._open_background(relative))
+
+    def _open_background(self, relative: str) -> BackgroundFile:
+        """Its length: by the header of a long one; others are decoded, for headers may be wrong, and kept."""
+        path = self.background_path(relative)
+        header = decode.long_header(path, WHOLE_BACKGROUND_S)
+        if header is not None:
+            return BackgroundFile(path, *header, is_long=True)
+        samples, rate_hz = decode.decode_whole(path)
+        self._store.get(path, lambda: samples)
+        return BackgroundFile(path, len(samples), rate_hz, is_long=False)
+
+    def _whole(self, source: BackgroundFile) -> FloatArray:
+        return self._store.get(source.path, lambda: decode.decode_whole(source.path)[0])
 
     def _verified(self, layer: ForegroundLayer) -> DecodedClip:
         decoded = self.read_clip(layer.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -134,7 +134,13 @@ def survey_clips(
 
 
 def survey_beds(
-    rows: Iterable[SourceRow], sources: Sources, shortest_s: float, *, repeat_short: bool, notices: Notices
+    rows: Sequence[SourceRow],
+    sources: Sources,
+    shortest_s: float,
+    *,
+    repeat_short: bool,
+    ordered_map: OrderedMap[tuple[float, str]],
+    notices: Notices,
 ) -> list[Bed]:
     """The backgrounds that can be drawn, in table order; shorter ones are counted unless repeated.
 
@@ -142,8 +148,8 @@ def survey_beds(
         AmrError: a background is broken or missing, two have one name, or none is long enough.
     """
     beds: dict[str, Bed] = {}
-    for row in rows:
-        duration_s, sha256 = sources.background_facts(row.path)
+    facts = ordered_map(lambda row: sources.background_facts(row.path), rows)
+    for row, (duration_s, sha256) in zip(rows, facts, strict=True):
         if duration_s < shortest_s and not repeat_short:
             notices.add(
                 f"background shorter than {shortest_s:g} s, left out (see --short-background)", row.path
