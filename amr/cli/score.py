@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from amr.cli import options
+from amr.cli.messages import wants_table, warn
 from amr.cli.options import OutputFormat
 from amr.cli.tables import is_terminal
 
@@ -68,18 +68,8 @@ def score(
         write(official_product(matched) + ("\n" if to_terminal else ""), output, force=force)
         return
     report = honest_report(matched, settings)
-    if not quiet:
-        warn(report.sentences())
-    as_table = format_ is OutputFormat.TABLE or (format_ is None and to_terminal)
-    write(report.table() if as_table else report.json(), output, force=force)
-
-
-def warn(sentences: list[str]) -> None:
-    """Tell on standard error; names from files cannot carry control codes."""
-    for sentence in sentences:
-        printable = "".join(char if char.isprintable() else " " for char in sentence)
-        sys.stderr.write(f"amr score: warning: {printable}\n")
-    sys.stderr.flush()
+    warn("score", report.sentences(), quiet=quiet)
+    write(report.table() if wants_table(format_, output) else report.json(), output, force=force)
 
 
 def write(text: str, output: Path | None, *, force: bool) -> None:

@@ -40,14 +40,15 @@ class Report:
 
     def table(self) -> str:
         """For a terminal."""
-        return "\n".join(table(self.blocks)) + "\n"
+        return "\n".join(map(printable, table(self.blocks))) + "\n"
 
     def sentences(self) -> list[str]:
         """For standard error: a line a kind of oddity, then the official figures beside ours."""
         if not self.notes:
             return []
         lines = [note.sentence() for note in self.notes]
-        return [*lines, official_sentence(self.blocks["brief"], self.blocks["official"])]
+        lines.append(official_sentence(self.blocks["brief"], self.blocks["official"]))
+        return [printable(line) for line in lines]
 
 
 def honest_report(matched: MatchedFiles, settings: Settings) -> Report:
@@ -136,6 +137,11 @@ def official_sentence(brief: Mapping[str, float], official: Mapping[str, Any]) -
         return f"the official evaluator says {quoted(official['brief'])}; here: {here}"
     alone = f"; its mAP alone would be {official['mAP']:.2f}" if "mAP" in official else ""
     return f"the official evaluator stops with {official['error']}{alone}; here: {here}"
+
+
+def printable(text: str) -> str:
+    """Names from files cannot carry control codes to a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def quoted(brief: Mapping[str, float]) -> str:

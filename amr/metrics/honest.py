@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amr.metrics.average_precision import average_precision
-from amr.metrics.oddities import is_absurd, is_listed_before, is_window
+from amr.metrics.oddities import is_listed_before, is_usable, is_window
 from amr.metrics.official import LengthRange
 from amr.metrics.ragged import Ragged, gather
 from amr.metrics.recall import top_iou
@@ -54,8 +54,9 @@ def prepare(answers: Answers, truths: Truths, num_queries: int) -> Judged:
     everything = gather(owner[order], windows[order], num_queries)
     counted = everything.rank < MAX_ANSWERS
     ranked = gather(everything.owner[counted], everything.rows[counted], num_queries)
-    keep = is_window(truths.windows.rows) & ~is_absurd(truths) & ~is_listed_before(truths)
-    truth = gather(truths.row_query[keep], truths.windows.rows[keep], num_queries)
+    usable = truths.keep_rows(is_usable(truths))
+    once = usable.keep_rows(~is_listed_before(usable))
+    truth = gather(once.row_query, once.windows.rows, num_queries)
     return Judged(ranked, truth)
 
 

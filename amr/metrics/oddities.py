@@ -65,14 +65,14 @@ def find_oddities(answers: Answers, truths: Truths, *, ceiling_s: float = CEILIN
         truths: ground truth.
         ceiling_s: the longest true window that the official program looks at.
     """
-    usable = is_window(truths.windows.rows) & ~is_absurd(truths)
-    judged = np.isin(answers.query, truths.row_query[usable])
+    usable = truths.keep_rows(is_usable(truths))
+    length_s = usable.windows.rows[:, 1] - usable.windows.rows[:, 0]
+    judged = np.isin(answers.query, usable.row_query)
     rows, owner = answers.windows.rows, answers.windows.owner
-    with np.errstate(invalid="ignore"):
-        over = usable & (truths.windows.rows[:, 1] - truths.windows.rows[:, 0] > ceiling_s)
+    empty = np.isfinite(rows[:, 0]) & (rows[:, 1] == rows[:, 0])
     answer_rows = {
-        Oddity.IMPOSSIBLE_ANSWER: ~is_window(rows) & ~(rows[:, 1] == rows[:, 0]),
-        Oddity.EMPTY_ANSWER: rows[:, 1] == rows[:, 0],
+        Oddity.IMPOSSIBLE_ANSWER: ~is_window(rows) & ~empty,
+        Oddity.EMPTY_ANSWER: empty,
         Oddity.NAN_SCORE: np.isnan(rows[:, 2]),
     }
     answer_records = {
@@ -81,19 +81,15 @@ def find_oddities(answers: Answers, truths: Truths, *, ceiling_s: float = CEILIN
         Oddity.SCORELESS: ~answers.has_scores,
         Oddity.REPEATED_ANSWER: is_repeated(answers.query),
     }
-    truth_rows = {
-        Oddity.WINDOW_TWICE: usable & is_listed_before(truths),
-        Oddity.IMPOSSIBLE_TRUTH: ~usable,
-        Oddity.OVER_CEILING: over,
-    }
-    truth_records = {
-        Oddity.REPEATED_TRUTH: is_repeated(truths.query),
-        Oddity.UNJUDGED: ~np.isin(truths.query, truths.row_query[usable]),
-    }
     cases = {oddity: owner[found & judged[owner]] for oddity, found in answer_rows.items()}
     cases |= {oddity: np.flatnonzero(found & judged) for oddity, found in answer_records.items()}
-    cases |= {oddity: truths.windows.owner[found] for oddity, found in truth_rows.items()}
-    cases |= {oddity: np.flatnonzero(found) for oddity, found in truth_records.items()}
+    cases |= {
+        Oddity.WINDOW_TWICE: usable.windows.owner[is_listed_before(usable)],
+        Oddity.IMPOSSIBLE_TRUTH: truths.windows.owner[~is_usable(truths)],
+        Oddity.OVER_CEILING: usable.windows.owner[length_s > ceiling_s],
+        Oddity.REPEATED_TRUTH: np.flatnonzero(is_repeated(truths.query)),
+        Oddity.UNJUDGED: np.flatnonzero(~np.isin(truths.query, usable.row_query)),
+    }
     return [
         Finding(oddity, len(cases[oddity]), int(cases[oddity][0])) for oddity in Oddity if len(cases[oddity])
     ]
@@ -105,12 +101,13 @@ def is_window(rows: FloatArray) -> BoolArray:
     return found
 
 
-def is_absurd(truths: Truths) -> BoolArray:
-    """``(rows,)`` whether a true window is over 1500 s and longer than its recording: a typing error."""
+def is_usable(truths: Truths) -> BoolArray:
+    """``(rows,)`` whether a true window can be: one over 1500 s and longer than its recording cannot."""
     with np.errstate(invalid="ignore"):
         length_s = truths.windows.rows[:, 1] - truths.windows.rows[:, 0]
     duration_s = truths.duration_s[truths.windows.owner]
-    return (length_s > CEILING_S) & ~(length_s <= duration_s)
+    absurd = (length_s > CEILING_S) & ~(length_s <= duration_s)
+    return is_window(truths.windows.rows) & ~absurd
 
 
 def is_listed_before(truths: Truths) -> BoolArray:

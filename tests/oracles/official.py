@@ -1,7 +1,7 @@
-"""The official evaluator restated: plain loops over plain lists, from its definitions, to be read beside them.
+"""The official evaluator restated from its definitions: plain loops over plain lists.
 
-Numpy appears only in :func:`total` and :func:`mean`, because how a sum is grouped decides its last bit and the
-evaluator sums with numpy.
+Numpy appears only in :func:`total` and :func:`mean`, because how a sum is grouped decides its last bit and
+the evaluator sums with numpy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 Window = list[float]
 Record = dict[str, Any]
+Range = tuple[float, float] | None
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 LIGHTHOUSE = {"full": (0, 1500)}
@@ -61,7 +62,7 @@ def iou_by_hull(a: Window, b: Window) -> float:
     return 0.0 if hull == 0 else ratio(overlap(a, b), hull)
 
 
-def in_range(truths: list[Record], length_range: tuple[float, float] | None) -> list[Record]:
+def in_range(truths: list[Record], length_range: Range) -> list[Record]:
     """Ground truth with the windows of length (low, high] only; records without any vanish."""
     if length_range is None:
         return truths
@@ -143,9 +144,7 @@ def two_decimals(value: float) -> float:
     return float(f"{value:.2f}")
 
 
-def retrieval(
-    answers: list[Record], truths: list[Record], length_range: tuple[float, float] | None
-) -> Record:
+def retrieval(answers: list[Record], truths: list[Record], length_range: Range) -> Record:
     """The block of one range of lengths."""
     if length_range is None and any(not record["relevant_windows"] for record in truths):
         raise StopsError("IndexError")
