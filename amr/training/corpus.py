@@ -1,0 +1,146 @@
+"""A training set in memory: every frame and every token in one array each, items as columns.
+
+An item is an annotation: one query on one recording. Batches are gathered by index, so that no file is opened and
+no record is parsed after this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from amr.encoders.base import EncoderIdentity
+from amr.moments import FrameGrid
+from amr.training.draws import IntArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Vectors of many sequences in one tensor: sequence ``i`` is ``values[start[i]:start[i + 1]]``.
+
+    Args:
+        values: ``(total, dim)``, float16 or float32, on the CPU (perhaps mapped from a file) or a GPU.
+        start: ``(sequences + 1,)``.
+    """
+
+    values: Tensor
+    start: IntArray
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def counts(self) -> IntArray:
+        """``(sequences,)`` the length of each."""
+        return np.diff(self.start)
+
+    def gather(self, sequences: IntArray, first: IntArray, count: IntArray) -> tuple[Tensor, Tensor | None]:
+        """Stretches of sequences as ``(n, longest, dim)`` float32 and the mask of what is real.
+
+        Args:
+            sequences: ``(n,)`` which.
+            first: ``(n,)`` where each stretch begins.
+            count: ``(n,)`` how long it is, at least 1.
+
+        Returns:
+            values, zero at padding, and ``(n, longest)`` bool; ``None`` when all are equally long.
+        """
+        place = np.arange(int(count.max()))
+        rows = (self.start[sequences] + first)[:, None] + np.minimum(place, count[:, None] - 1)
+        device = self.values.device
+        values = self.values.index_select(0, on_device(rows.ravel(), device)).float()
+        values = values.unflatten(0, rows.shape)
+        if int(count.min()) == len(place):
+            return values, None
+        mask = on_device(place < count[:, None], device)
+        return values * mask.unsqueeze(-1), mask
+
+
+def on_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    """A numpy array as a tensor; the host does not wait for the copy to a GPU."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Items, and the features that they refer to.
+
+    Args:
+        frames: of the recordings.
+        recordings: their ids.
+        durations_s: ``(recordings,)``.
+        window_s, hop_s: of their frames.
+        tokens: of the texts.
+        recording: ``(items,)`` which recording an item is about.
+        wordings: for each item, the texts that ask for it; its own query first.
+        windows_start: ``(items + 1,)`` offsets into ``windows_s``.
+        windows_s: ``(windows, 2)`` moments inside their recording, in file order, none twice.
+        meaning: ``(items,)`` a number for what an item asks for: its ``label`` where it has one, else its query.
+        heard: ``(pairs,)`` sorted ``recording * meanings + meaning`` of everything that is annotated.
+        meanings: how many meanings there are.
+        qids: the items' ids as in the file.
+        where: ``file:line`` of each item.
+        encoder: what made the features; None where the files do not say.
+        sha256: of the frames and tokens in use.
+    """
+
+    frames: Packed
+    recordings: Sequence[str]
+    durations_s: npt.NDArray[np.float64]
+    window_s: float
+    hop_s: float
+    tokens: Packed
+    recording: IntArray
+    wordings: Sequence[IntArray]
+    windows_start: IntArray
+    windows_s: npt.NDArray[np.float64]
+    meaning: IntArray
+    heard: IntArray
+    meanings: int
+    qids: Sequence[int | str]
+    where: Sequence[str]
+    encoder: EncoderIdentity | None
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.recording)
+
+    @property
+    def audio_dim(self) -> int:
+        return self.frames.values.shape[1]
+
+    @property
+    def text_dim(self) -> int:
+        return self.tokens.values.shape[1]
+
+    @property
+    def num_frames(self) -> IntArray:
+        """``(items,)`` frames of each item's recording."""
+        return self.frames.counts[self.recording]
+
+    @property
+    def num_windows(self) -> IntArray:
+        """``(items,)`` moments of each item; 0: nothing in its recording answers the query."""
+        return np.diff(self.windows_start)
+
+    def windows_of(self, item: int) -> npt.NDArray[np.float64]:
+        """``(windows, 2)`` of one item, in seconds."""
+        return self.windows_s[self.windows_start[item] : self.windows_start[item + 1]]
+
+    def grid(self, recording: int) -> FrameGrid:
+        """Where a recording's frames lie in time."""
+        return FrameGrid(self.window_s, self.hop_s, int(self.frames.counts[recording]))
+
+    def is_heard(self, recording: IntArray, meaning: IntArray) -> BoolArray:
+        """Whether a recording is annotated with a meaning, elementwise."""
+        key = recording * self.meanings + meaning
+        place = np.minimum(np.searchsorted(self.heard, key), max(len(self.heard) - 1, 0))
+        return self.heard[place] == key if len(self.heard) else np.zeros(key.shape, dtype=np.bool_)

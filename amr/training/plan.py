@@ -1,0 +1,144 @@
+"""The effective configuration of a run: a preset, and what a file and the command line put in its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar, cast, get_args, get_type_hints
+
+from amr.errors import UsageError
+from amr.models.config import NetworkConfig
+from amr.models.losses import LossConfig
+from amr.models.presets import PRESETS
+from amr.training.settings import TrainSettings
+
+DEFAULT_PRESET = "am-detr"
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is built, what is minimised, how it is trained.
+
+    Args:
+        preset: name of the system that it started from.
+        network: shape and switches.
+        loss: weights and forms.
+        training: everything else.
+    """
+
+    preset: str = DEFAULT_PRESET
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    training: TrainSettings = field(default_factory=TrainSettings)
+
+    @staticmethod
+    def of_preset(name: str) -> Plan:
+        """A published system.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if name not in PRESETS:
+            raise UsageError(
+                f"no preset {name!r}", where="--preset", hint=f"there are: {', '.join(sorted(PRESETS))}"
+            )
+        preset = PRESETS[name]
+        return Plan(name, preset.network, preset.loss, TrainSettings.of_recipe(preset.recipe))
+
+    def to_fields(self) -> dict[str, Any]:
+        """Plain JSON values, every field named."""
+        return asdict(self)
+
+    def with_fields(self, changes: Mapping[str, Any], where: str) -> Plan:
+        """The plan with some fields replaced.
+
+        Args:
+            changes: sections ``network``, ``loss`` and ``training`` and the fields to replace in them.
+            where: file or option that asks for it, for messages.
+
+        Raises:
+            UsageError: an unknown section or field, a value of another type, or one that cannot be.
+        """
+        sections = {name: section for name, section in changes.items() if name != "preset"}
+        try:
+            return changed(self, sections, "")
+        except ValueError as error:
+            raise UsageError(str(error), where=where) from error
+
+
+def changed(record: Record, changes: Mapping[str, Any], prefix: str) -> Record:
+    """A frozen dataclass with fields replaced, dataclasses inside it included.
+
+    Raises:
+        ValueError: naming the field, with its nearest relative where the name is unknown.
+    """
+    hints = get_type_hints(type(record))
+    values: dict[str, Any] = {}
+    for key, value in changes.items():
+        name = f"{prefix}{key}"
+        if key not in hints:
+            known = [f"{prefix}{each.name}" for each in fields(cast(Any, record))]
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ValueError(f"no setting {name!r}" + (f"; is {near[0]!r} meant?" if near else ""))
+        inner = getattr(record, key)
+        if is_dataclass(inner):
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{name} is {value!r}, expected a table of settings")
+            values[key] = changed(inner, value, f"{name}.")
+        else:
+            values[key] = checked(value, hints[key], name)
+    try:
+        return cast(Record, replace(cast(Any, record), **values))
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from error
+
+
+def checked(value: Any, kind: Any, name: str) -> Any:
+    """``value`` as ``kind`` wants it: whole numbers pass as floats, nothing else is converted."""
+    choices = get_args(kind)
+    if choices:
+        if value not in choices:
+            raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(str, choices))}")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {value!r}, expected {KIND_NAMES.get(kind, kind)}")
+    return value
+
+
+KIND_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"network.gate": "values"}`` as ``{"network": {"gate": "values"}}``."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"{key}: {part} is a setting, it holds no others")
+        place[last] = value
+    return tree
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The inverse of :func:`nested`."""
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            out |= flat(value, f"{prefix}{key}.")
+        else:
+            out[f"{prefix}{key}"] = value
+    return out
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Settings in which two plans differ, ``name: one's, other's``."""
+    a, b = flat(one), flat(other)
+    return [f"{key}: {a.get(key)!r}, {b.get(key)!r}" for key in sorted(a | b) if a.get(key) != b.get(key)]
