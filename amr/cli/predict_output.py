@@ -17,7 +17,7 @@ def table(predictions: Iterable[Prediction], rows: int) -> list[str]:
     for prediction in predictions:
         found = by_query.setdefault(prediction.query, [])
         found += [(-window[2], prediction.vid, window) for window in prediction.windows]
-    lines = []
+    lines: list[str] = []
     for query, found in by_query.items():
         lines += ["", query] if lines else [query]
         lines += moment_rows(sorted(found, key=lambda row: row[0])[:rows])

@@ -1,0 +1,209 @@
+"""``amr predict``: queries in, moments out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from amr.cli import options
+from amr.cli.messages import Failures, say, wants_table
+
+if TYPE_CHECKING:
+    from amr.encoders.base import Encoder
+    from amr.formats.predictions import Prediction
+    from amr.formats.queries import Query
+    from amr.retrieval.find import Finder
+    from amr.retrieval.library import Library
+
+TABLE_ROWS = 20
+EXPLAINED = 5
+TRIAL_ROWS = 10
+
+
+def predict(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Recordings, folders, feature files, or '-' for a list of them on standard input. "
+            "Default: $AMR_FEATURES, else feats.h5.",
+            show_default=False,
+        ),
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", metavar="TEXT", help="A question; may be repeated.")
+    ] = None,
+    queries: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Questions: JSONL with 'query' (and 'qid', 'vid'), or one a line."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="window, or prior:whole, prior:middle, prior:first, prior:tiles."),
+    ] = "window",
+    top_k: Annotated[int, typer.Option(min=1, help="Moments a query and recording, at most.")] = 10,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Moments a query over all recordings, best first.")
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Drop moments below this score; an answer may then be empty.")
+    ] = None,
+    saliency: Annotated[
+        bool, typer.Option("--saliency", help="Add the per-frame curve in [0, 1] to each prediction.")
+    ] = False,
+    fraction: Annotated[
+        float | None,
+        typer.Option(help="window: how far up from the background to the peak a moment begins, 0 to 1."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="window: the similarity where a moment begins, instead of --fraction."),
+    ] = None,
+    filter_: Annotated[
+        float | None, typer.Option("--filter", help="window: length of the median filter, in seconds.")
+    ] = None,
+    gap: Annotated[
+        float | None, typer.Option(help="window: moments closer than this are one, in seconds.")
+    ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Find fraction, filter and gap on these annotations, print them, stop."
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Default: the one that made the features, else yamnet."),
+    ] = None,
+    hop: Annotated[float | None, typer.Option(help="Seconds from frame to frame, for recordings.")] = None,
+    device: options.Device = "auto",
+    output: options.Output = None,
+    force: options.Force = False,
+    format_: options.Format = None,
+    keep_going: options.KeepGoing = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Find the moments of recordings that a sentence means.
+
+    \b
+    amr predict --query "someone chops wood" examples/audio
+    amr predict --queries gt.jsonl feats.h5 -o preds.jsonl
+
+    At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
+    'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].
+    """
+    from amr.cli.predict_inputs import open_session
+    from amr.formats.streams import require_writable
+    from amr.retrieval.search import AnswerOptions, best_over_all, plan, search
+
+    if output is not None:
+        require_writable(output, force=force)
+    settings = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
+    given = {name: value for name, value in settings.items() if value is not None}
+    failures = Failures("predict")
+    asked = gather_queries(query or [], queries, needed=tune is None)
+    session = open_session(inputs or [], model, asked, encoder=encoder, hop_s=hop, device=device)
+    with session as (library, loaded):
+        finder = choose_finder(model, loaded, given)
+        if tune is not None:
+            print_trials(tune, library, finder, as_table=wants_table(format_, output))
+            return
+        if verbose and loaded is not None:
+            explain(loaded, asked)
+        found: Iterable[Prediction] = search(
+            plan(asked, library),
+            library,
+            finder,
+            AnswerOptions(top_k=top_k, min_score=min_score, with_saliency=saliency),
+            (lambda _, error: failures.note(error)) if keep_going else None,
+        )
+        if top is not None:
+            found = best_over_all(found, top)
+        write(
+            found, as_table=wants_table(format_, output), rows=top or TABLE_ROWS, output=output, force=force
+        )
+    failures.end()
+
+
+def choose_finder(model: str, encoder: Encoder | None, settings: dict[str, float]) -> Finder:
+    """The way of finding that ``--model`` names.
+
+    Raises:
+        UsageError: there is none of that name, or window's options are given to another.
+    """
+    from amr.errors import UsageError
+    from amr.retrieval.find import PriorFinder, WindowFinder
+    from amr.retrieval.prior import is_prior, prior
+    from amr.retrieval.window import WindowOptions
+
+    if model == "window" and encoder is not None:
+        return WindowFinder(encoder, WindowOptions(**settings))
+    if settings:
+        raise UsageError("--fraction, --threshold, --filter and --gap are options of --model window")
+    if is_prior(model):
+        return PriorFinder(prior(model))
+    raise UsageError(f"no model {model!r}; there are window and prior:NAME", where="--model")
+
+
+def gather_queries(texts: list[str], file: str | None, *, needed: bool) -> list[Query]:
+    """The queries of the command line and of a file, in that order."""
+    from amr.errors import UsageError
+    from amr.formats.queries import from_texts, read_queries
+
+    asked = from_texts(texts)
+    if file is not None:
+        asked += read_queries(file)
+    if needed and not asked:
+        raise UsageError("no question asked", hint='give --query "dog barking", or --queries FILE')
+    return asked
+
+
+def explain(encoder: Encoder, asked: list[Query]) -> None:
+    """Say on stderr how each query was understood."""
+    for text in dict.fromkeys(query.text for query in asked):
+        understood = encoder.explain(text, EXPLAINED)
+        if understood:
+            named = ", ".join(f"{name} {weight:.2f}" for name, weight in understood)
+            say(f"amr predict: {text!r} is understood as {named}")
+
+
+def write(
+    found: Iterable[Prediction], *, as_table: bool, rows: int, output: Path | None, force: bool
+) -> None:
+    """Write predictions: a record as soon as it is known, or a table when all are."""
+    from amr.cli.predict_output import table
+    from amr.formats.jsonl import write_objects
+    from amr.formats.streams import STDIO, open_text_output
+
+    with open_text_output(output or STDIO, force=force) as file:
+        if as_table:
+            file.writelines(line + "\n" for line in table(found, rows))
+        else:
+            write_objects(file, (prediction.record() for prediction in found))
+
+
+def print_trials(source: str, library: Library, finder: Finder, *, as_table: bool) -> None:
+    """Try window's settings on annotations and print them, best first."""
+    from amr.cli.tables import columns
+    from amr.errors import UsageError
+    from amr.formats.annotations import read_annotations
+    from amr.formats.jsonl import write_objects
+    from amr.retrieval.find import WindowFinder
+    from amr.retrieval.tune import gather_examples, settings, tune
+
+    if not isinstance(finder, WindowFinder):
+        raise UsageError("only --model window has a threshold to tune", where="--tune")
+    examples = list(gather_examples(read_annotations(source), library, finder))
+    trials = tune(examples, settings(finder.options))
+    if not as_table:
+        write_objects(sys.stdout, (trial.record() for trial in trials))
+        return
+    rows: list[tuple[str, ...]] = [("", "--fraction", "--filter", "--gap", "R1@0.5", "R1@0.7", "mAP")]
+    for place, trial in enumerate(trials[:TRIAL_ROWS], start=1):
+        rows.append((str(place), *(f"{value:g}" for value in trial.record().values())))
+    sys.stdout.writelines(line + "\n" for line in columns(rows, right=frozenset(range(7))))
