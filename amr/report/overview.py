@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from amr.report.sound import Samples, measure, mono_blocks
+from amr.audio.decode import open_decoder
+from amr.audio.read import MonoSamples, MonoStream
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 WINDOW_S = 0.046
 """About 46 ms: the next power of two in samples is 2048 at 44.1 kHz."""
+
+HOPS_A_WINDOW = 4
 
 FRAMES_A_BLOCK = 256
 """Spectra computed at once: bounds the memory, whatever the recording's length."""
@@ -29,10 +33,10 @@ class Overview:
     """What a picture of a recording is drawn from.
 
     Args:
-        duration_s: its length.
-        level_db: ``(bands, columns)`` mean power of each mel band in each column, in dB re full scale.
+        duration_s: its length; the columns divide it evenly.
+        level_db: ``(bands, columns)`` mean power of each mel band in each column, dB re a full-scale sine.
         band_edges_hz: ``(bands + 1,)`` where the bands begin and end.
-        lowest: ``(columns,)`` the lowest sample of each column, in [-1, 1].
+        lowest: ``(columns,)`` the lowest sample of each column.
         highest: ``(columns,)`` the highest.
     """
 
@@ -44,29 +48,32 @@ class Overview:
 
 
 def overview(path: Path, *, columns: int, bands: int) -> Overview:
-    """The overview of a recording, computed while it is read.
+    """The overview of a recording, computed while it is read, in memory that does not grow with its length.
 
-    Columns divide the recording's length evenly; there are never more of them than samples.
+    Args:
+        columns: at most so many; a recording of a second or two has fewer.
 
     Raises:
-        InputError: the file is not sound, or holds none.
+        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        InputError: it is no sound, or damaged.
     """
-    sound = measure(path)
-    columns = min(columns, sound.num_samples)
-    size = window_samples(sound.sample_rate_hz)
-    hop = max(1, min(size // 2, sound.num_samples // columns))
-    edges_hz = mel_edges_hz(bands, sound.sample_rate_hz)
-    filters = mel_filters(edges_hz, size, sound.sample_rate_hz)
-    pool = ColumnPool(columns, bands, sound.num_samples)
-    blocks = pool.watch(mono_blocks(path, max(size, FRAMES_A_BLOCK * hop)))
-    for first, power in spectra(blocks, size, hop):
-        pool.add_power(power @ filters.T, first * hop, hop)
+    stream = MonoStream(path, None)
+    with open_decoder(path) as decoder:
+        rate_hz = decoder.sample_rate_hz
+    size = window_samples(rate_hz)
+    hop = size // HOPS_A_WINDOW
+    corners_hz = mel_corners_hz(bands, rate_hz)
+    filters = mel_filters(corners_hz, size, rate_hz)
+    pool = CellPool(columns, bands, hop)
+    for frame, power in spectra(pool.watch(stream), size, hop):
+        pool.add_power(power @ filters.T, frame * hop, hop)
+    power, lowest, highest = pool.regrouped(columns)
     return Overview(
-        duration_s=sound.duration_s,
-        level_db=pool.level_db(),
-        band_edges_hz=centres_to_edges(edges_hz),
-        lowest=pool.lowest,
-        highest=pool.highest,
+        duration_s=stream.duration_s,
+        level_db=10.0 * np.log10(power.T + POWER_FLOOR),
+        band_edges_hz=(corners_hz[:-1] + corners_hz[1:]) / 2,
+        lowest=lowest,
+        highest=highest,
     )
 
 
@@ -75,18 +82,18 @@ def window_samples(sample_rate_hz: int) -> int:
     return 1 << max(4, int(np.ceil(np.log2(WINDOW_S * sample_rate_hz))))
 
 
-def spectra(blocks: Iterable[Samples], size: int, hop: int) -> Iterator[tuple[int, FloatArray]]:
+def spectra(blocks: Iterable[MonoSamples], size: int, hop: int) -> Iterator[tuple[int, FloatArray]]:
     """``(first frame, power (frames, size / 2 + 1))``; frame ``i`` is centred at sample ``i * hop``.
 
-    Silence stands before the beginning and after the end; power is that of a full-scale sine at 1.
+    Silence stands before the beginning and after the end; the power of a full-scale sine is 1.
     """
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     scale = (2.0 / window.sum()) ** 2
     half = np.zeros(size // 2, dtype=np.float32)
     buffer, frame = half, 0
-    for block in _followed_by(blocks, half):
+    for block in followed_by(blocks, half):
         buffer = np.concatenate([buffer, block])
-        count = (len(buffer) - size) // hop + 1 if len(buffer) >= size else 0
+        count = max(0, (len(buffer) - size) // hop + 1)
         for start in range(0, count, FRAMES_A_BLOCK):
             stop = min(start + FRAMES_A_BLOCK, count)
             part = buffer[start * hop : (stop - 1) * hop + size]
@@ -97,30 +104,17 @@ def spectra(blocks: Iterable[Samples], size: int, hop: int) -> Iterator[tuple[in
         frame += count
 
 
-def _followed_by(blocks: Iterable[Samples], last: Samples) -> Iterator[Samples]:
+def followed_by(blocks: Iterable[MonoSamples], last: MonoSamples) -> Iterator[MonoSamples]:
     yield from blocks
     yield last
 
 
-def hz_to_mel(frequency_hz: FloatArray) -> FloatArray:
-    """O'Shaughnessy's mel scale, 2595 log10(1 + f / 700)."""
-    mel: FloatArray = 2595.0 * np.log10(1.0 + frequency_hz / 700.0)
-    return mel
-
-
-def mel_edges_hz(bands: int, sample_rate_hz: int) -> FloatArray:
-    """``(bands + 2,)`` corner frequencies of triangular filters, even on the mel scale."""
+def mel_corners_hz(bands: int, sample_rate_hz: int) -> FloatArray:
+    """``(bands + 2,)`` corners of triangular filters, even on O'Shaughnessy's mel scale."""
     high_hz = min(HIGH_HZ, sample_rate_hz / 2)
-    low, high = hz_to_mel(np.array([min(LOW_HZ, high_hz / 4), high_hz]))
-    mel = np.linspace(low, high, bands + 2)
-    edges: FloatArray = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-    return edges
-
-
-def centres_to_edges(corners_hz: FloatArray) -> FloatArray:
-    """``(bands + 1,)`` borders half way between the peaks of triangular filters ``(bands + 2,)``."""
-    borders: FloatArray = (corners_hz[:-1] + corners_hz[1:]) / 2
-    return borders
+    low, high = 2595.0 * np.log10(1.0 + np.array([min(LOW_HZ, high_hz / 4), high_hz]) / 700.0)
+    corners: FloatArray = 700.0 * (10.0 ** (np.linspace(low, high, bands + 2) / 2595.0) - 1.0)
+    return corners
 
 
 def mel_filters(corners_hz: FloatArray, size: int, sample_rate_hz: int) -> FloatArray:
@@ -135,45 +129,82 @@ def mel_filters(corners_hz: FloatArray, size: int, sample_rate_hz: int) -> Float
     return normalised
 
 
-class ColumnPool:
-    """Sums and extremes of what falls into each column, gathered as the recording passes by."""
+class CellPool:
+    """Sums and extremes of even stretches of a stream whose length is not known beforehand.
 
-    def __init__(self, columns: int, bands: int, num_samples: int) -> None:
-        self.columns = columns
-        self.num_samples = num_samples
-        self.power = np.zeros((columns, bands))
-        self.frames = np.zeros(columns)
-        self.lowest = np.zeros(columns)
-        self.highest = np.zeros(columns)
-        self._position = 0
+    There are at most twice as many cells as columns are wanted; when they are full, neighbours unite and each
+    stands for twice as long.
 
-    def column_of(self, sample: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The column of each sample; what lies past the announced end belongs to the last one."""
-        column: npt.NDArray[np.int64] = np.minimum(
-            sample * self.columns // self.num_samples, self.columns - 1
-        )
-        return column
+    Args:
+        columns: how many columns are wanted.
+        bands: values a frame.
+        span: samples of a cell at the beginning.
+    """
 
-    def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    def __init__(self, columns: int, bands: int, span: int) -> None:
+        self.capacity = 2 * columns
+        self.span = span
+        self.num_samples = 0
+        self.power = np.zeros((self.capacity, bands))
+        self.frames = np.zeros(self.capacity)
+        self.lowest = np.full(self.capacity, np.inf)
+        self.highest = np.full(self.capacity, -np.inf)
+
+    def cells(self, positions: IntArray) -> IntArray:
+        """The cell of each sample position; makes room for the last of them."""
+        while positions[-1] // self.span >= self.capacity:
+            self._halve()
+        cell: IntArray = positions // self.span
+        return cell
+
+    def watch(self, blocks: Iterable[MonoSamples]) -> Iterator[MonoSamples]:
         """The same blocks, their extremes noted."""
         for block in blocks:
-            first, last = self.column_of(np.array([self._position, self._position + len(block) - 1])).tolist()
-            columns = np.arange(first, last + 1)
-            starts = np.maximum(-(-columns * self.num_samples // self.columns) - self._position, 0)
-            np.minimum.at(self.lowest, columns, np.minimum.reduceat(block, starts))
-            np.maximum.at(self.highest, columns, np.maximum.reduceat(block, starts))
-            self._position += len(block)
+            begin, end = self.num_samples, self.num_samples + len(block)
+            first, last = self.cells(np.array([begin, end - 1])).tolist()
+            cells = np.arange(first, last + 1)
+            starts = np.maximum(cells * self.span - begin, 0)
+            self.lowest[cells] = np.minimum(self.lowest[cells], np.minimum.reduceat(block, starts))
+            self.highest[cells] = np.maximum(self.highest[cells], np.maximum.reduceat(block, starts))
+            self.num_samples = end
             yield block
 
     def add_power(self, power: FloatArray, centre: int, hop: int) -> None:
         """Add band powers ``(frames, bands)``; the first frame is centred at sample ``centre``."""
-        columns = self.column_of(centre + hop * np.arange(len(power)))
-        np.add.at(self.power, columns, power)
-        np.add.at(self.frames, columns, 1)
+        cells = self.cells(centre + hop * np.arange(len(power)))
+        np.add.at(self.power, cells, power)
+        np.add.at(self.frames, cells, 1)
 
-    def level_db(self) -> FloatArray:
-        """``(bands, columns)``; a column that no frame is centred in repeats the one before it."""
-        filled = np.maximum.accumulate(np.where(self.frames > 0, np.arange(self.columns), 0))
-        mean = self.power[filled] / np.maximum(self.frames[filled], 1)[:, None]
-        level: FloatArray = 10.0 * np.log10(mean.T + POWER_FLOOR)
-        return level
+    def regrouped(self, columns: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Mean power ``(columns, bands)``, lowest and highest ``(columns,)`` of even stretches of the whole.
+
+        A cell belongs to the column that its middle lies in; where cells are fewer, so are columns.
+        """
+        used = -(-self.num_samples // self.span)
+        columns = min(columns, used)
+        middles = np.minimum((np.arange(used) + 0.5) * self.span, self.num_samples - 0.5)
+        column = (middles * columns / self.num_samples).astype(np.int64)
+        starts = np.searchsorted(column, np.arange(columns))
+        starts = np.minimum(starts, used - 1)
+        power = np.add.reduceat(self.power[:used], starts, axis=0)
+        frames = np.add.reduceat(self.frames[:used], starts)
+        return (
+            power / np.maximum(frames, 1)[:, None],
+            np.minimum.reduceat(self.lowest[:used], starts),
+            np.maximum.reduceat(self.highest[:used], starts),
+        )
+
+    def _halve(self) -> None:
+        """Unite neighbours; the second half becomes free."""
+        self.power = united(self.power, np.add, 0.0)
+        self.frames = united(self.frames, np.add, 0.0)
+        self.lowest = united(self.lowest, np.minimum, np.inf)
+        self.highest = united(self.highest, np.maximum, -np.inf)
+        self.span *= 2
+
+
+def united(cells: FloatArray, unite: np.ufunc, empty: float) -> FloatArray:
+    """Pairs of neighbours united in the first half, the second half empty."""
+    halved = np.full_like(cells, empty)
+    halved[: len(cells) // 2] = unite(cells[0::2], cells[1::2])
+    return halved

@@ -1,4 +1,4 @@
-"""What a number hides: scores by IoU threshold and by moment length, trust in scores, systems side by side."""
+"""What a number hides: by IoU threshold, by moment length, trust in scores, systems side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def iou_figure(systems: Sequence[SystemResult]) -> Any:
     axes = figure.add_subplot()
     for index, system in enumerate(systems):
         counts = resampled_counts(system.recordings)
-        points = [percent(mean_estimate(system.top_iou >= iou, counts)) for iou in IOU_THRESHOLDS]
+        points = [percent(mean_estimate(hits(system, iou), counts)) for iou in IOU_THRESHOLDS]
         value, low, high = np.array(points).T
         axes.plot(IOU_THRESHOLDS, value, label=printable(system.name, 40), **look(index))
         axes.fill_between(IOU_THRESHOLDS, low, high, color=look(index)["color"], alpha=0.15, linewidth=0)
@@ -49,6 +49,12 @@ def iou_figure(systems: Sequence[SystemResult]) -> Any:
     axes.legend(title="bands: 95 %, over recordings", alignment="left", title_fontsize=8)
     axes.set_title(f"{len(systems[0].top_iou)} queries on {len(set(systems[0].recordings))} recordings")
     return figure
+
+
+def hits(system: SystemResult, iou: float) -> FloatArray:
+    """``(queries,)`` 1 where the best answer reaches the threshold, else 0."""
+    reached: FloatArray = (system.top_iou >= iou).astype(np.float64)
+    return reached
 
 
 def percent(estimate: Estimate) -> Estimate:
@@ -64,7 +70,7 @@ def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
     for index, name in enumerate(names):
         place = np.arange(len(ranges)) + (index - (len(names) - 1) / 2) * width
         estimates = [recall(entry.systems[index], iou) for entry in ranges]
-        draw_interval_bars(axes, place, estimates, width, index, printable(name, 40))
+        draw_interval_bars(axes, list(place), estimates, width, index, printable(name, 40))
     labels = [f"{range_name(entry)}\nn = {len(entry.systems[0].top_iou)}" for entry in ranges]
     axes.set_xticks(range(len(ranges)), labels)
     axes.tick_params(axis="x", length=0)
@@ -82,7 +88,7 @@ def recall(system: SystemResult, iou: float) -> Estimate | None:
     """Recall at 1 in per cent; None when there is no query."""
     if not len(system.top_iou):
         return None
-    return percent(mean_estimate(system.top_iou >= iou, resampled_counts(system.recordings)))
+    return percent(mean_estimate(hits(system, iou), resampled_counts(system.recordings)))
 
 
 def range_name(entry: LengthResult) -> str:
@@ -90,7 +96,12 @@ def range_name(entry: LengthResult) -> str:
 
 
 def draw_interval_bars(
-    axes: Any, place: FloatArray, estimates: Sequence[Estimate | None], width: float, index: int, name: str
+    axes: Any,
+    place: Sequence[float],
+    estimates: Sequence[Estimate | None],
+    width: float,
+    index: int,
+    name: str,
 ) -> None:
     """One system's bars with whiskers; a range without a query gets a small note instead of a bar of 0."""
     known = [(x, entry) for x, entry in zip(place, estimates, strict=True) if entry is not None]
@@ -152,9 +163,9 @@ def comparison_figure(systems: Sequence[SystemResult], *, iou: float = 0.7) -> A
     figure = new_figure(7.2, 1.3 + 0.42 * len(systems))
     left, right = figure.subplots(1, 2, sharey=True)
     counts = resampled_counts(systems[0].recordings)
-    base = (systems[0].top_iou >= iou).astype(float)
+    base = hits(systems[0], iou)
     for row, system in enumerate(systems):
-        hit = (system.top_iou >= iou).astype(float)
+        hit = hits(system, iou)
         draw_whisker(left, row, percent(mean_estimate(hit, counts)), row)
         if row:
             draw_whisker(right, row, percent(mean_estimate(hit - base, counts)), row)

@@ -1,140 +1,82 @@
-"""Recordings as the pictures and clips need them: found by name, read as mono blocks, cut."""
+"""Recordings as pictures and clips need them: found by name, and read from a place to another."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import soundfile
 
-from amr.errors import InputError
+from amr.audio.decode import Samples, open_decoder, open_soundfile, require_audio_file
+from amr.audio.files import find_audio
 
-Samples = npt.NDArray[np.float32]
-
-AUDIO_SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
-)
-"""Endings that count as sound when a folder is searched; a file named outright may end as it likes."""
+BLOCK_SAMPLES = 1 << 16
 
 
-@dataclass(frozen=True)
-class SoundFile:
-    """One recording on disk.
+def find_recordings(places: Iterable[str]) -> dict[str, Path]:
+    """Recordings by id; files are named as they are, folders searched, patterns expanded.
 
-    Args:
-        path: where it is.
-        sample_rate_hz: samples a second.
-        num_samples: samples of each channel.
-        channels: how many.
-    """
-
-    path: Path
-    sample_rate_hz: int
-    num_samples: int
-    channels: int
-
-    @property
-    def duration_s(self) -> float:
-        return self.num_samples / self.sample_rate_hz
-
-
-def find_recordings(places: Iterable[str | Path]) -> dict[str, Path]:
-    """Recordings by id, the stem of the file name; folders are searched all the way down.
-
-    Ids come from the file names that are there, and are never joined to a path: an id in a data file that
+    Ids come from the names of files that are there and are never joined to a path: an id in a data file that
     looks like ``../../secret`` finds nothing.
 
     Raises:
-        InputError: a place does not exist, or two files of different folders share a stem.
+        MissingError: a place does not exist.
+        InputError: a folder holds no sound, or two files share an id.
     """
-    found: dict[str, Path] = {}
-    for path in (path for place in places for path in _sounds_in(Path(place))):
-        other = found.setdefault(path.stem, path)
-        if other != path:
-            raise InputError(
-                f"two recordings have the id {path.stem!r}: {other} and {path}",
-                where="--audio",
-                hint="ids are file names without their ending; give folders that do not share names",
-            )
-    return found
+    return {file.id: Path(file.path) for file in find_audio(places)}
 
 
-def _sounds_in(place: Path) -> Iterator[Path]:
-    if place.is_dir():
-        for folder, folders, names in os.walk(place):
-            folders.sort()
-            yield from (Path(folder, name) for name in sorted(names) if _is_sound(name))
-    elif place.exists():
-        yield place
-    else:
-        raise InputError("no such file or folder", where=place)
+@contextmanager
+def open_stretch(path: Path, start_s: float, end_s: float) -> Iterator[tuple[Iterator[Samples], int]]:
+    """Blocks ``(samples, channels)`` of ``[start_s, end_s)`` of a recording, and its rate in Hz.
 
-
-def _is_sound(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
-
-
-def open_sound(path: Path) -> Any:
-    """The file, opened for reading by soundfile.
+    What lies outside the recording is left out. libsndfile's formats are entered in the middle; others are
+    decoded from their beginning.
 
     Raises:
-        InputError: it is not sound that can be read.
+        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        InputError: it is no sound.
     """
-    import soundfile
-
+    require_audio_file(path)
     try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        reason = (
-            "no such file" if not path.exists() else f"is not sound that can be read: {error.error_string}"
-        )
-        raise InputError(reason, where=path) from error
+        file = open_soundfile(path)
+    except soundfile.LibsndfileError:
+        with open_decoder(path) as decoder:
+            rate_hz = decoder.sample_rate_hz
+            yield between(decoder.blocks(), round(start_s * rate_hz), round(end_s * rate_hz)), rate_hz
+        return
+    with file:
+        first = min(max(round(start_s * file.samplerate), 0), file.frames)
+        file.seek(first)
+        yield read_on(file, round(end_s * file.samplerate) - first), int(file.samplerate)
 
 
-def measure(path: Path) -> SoundFile:
-    """What a recording's header says.
-
-    Raises:
-        InputError: it is not sound, or it has no samples.
-    """
-    with open_sound(path) as file:
-        sound = SoundFile(path, int(file.samplerate), int(file.frames), int(file.channels))
-    if sound.num_samples <= 0:
-        raise InputError("holds no sound", where=path)
-    return sound
+def read_on(file: soundfile.SoundFile, num_samples: int) -> Iterator[Samples]:
+    """The next ``num_samples`` of an open file, in blocks; fewer where it ends before."""
+    while num_samples > 0:
+        block: Samples = file.read(min(num_samples, BLOCK_SAMPLES), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        num_samples -= len(block)
+        yield block
 
 
-def mono_blocks(path: Path, block_samples: int) -> Iterator[Samples]:
-    """The recording as mono blocks ``(samples,)``, at its own rate; the last one may be shorter."""
-    with open_sound(path) as file:
-        while len(block := read_block(file, block_samples)):
-            yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-
-
-def read_block(file: Any, num_samples: int) -> Samples:
-    """The next samples ``(samples, channels)`` of an open file; empty at its end.
-
-    Raises:
-        InputError: the file breaks off or is damaged here.
-    """
-    import soundfile
-
-    try:
-        block: Samples = file.read(num_samples, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"cannot be read on: {error.error_string}", where=file.name) from error
-    return block
+def between(blocks: Iterable[Samples], first: int, stop: int) -> Iterator[Samples]:
+    """The samples ``first .. stop - 1`` of a stream of blocks."""
+    position = 0
+    for block in blocks:
+        part = block[max(first - position, 0) : max(stop - position, 0)]
+        position += len(block)
+        if len(part):
+            yield part
+        if position >= stop:
+            return
 
 
 def read_mono(path: Path, start_s: float, end_s: float) -> tuple[Samples, int]:
-    """A stretch of a recording as mono ``(samples,)``, and its sample rate in Hz."""
-    with open_sound(path) as file:
-        first = min(max(round(start_s * file.samplerate), 0), file.frames)
-        stop = min(max(round(end_s * file.samplerate), first), file.frames)
-        file.seek(first)
-        block = read_block(file, stop - first)
-        return block.mean(axis=1, dtype=np.float32), int(file.samplerate)
+    """A stretch of a recording as mono ``(samples,)``, and its rate in Hz."""
+    with open_stretch(path, start_s, end_s) as (blocks, rate_hz):
+        parts = [block.mean(axis=1, dtype=np.float32) for block in blocks]
+    return (np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)), rate_hz
