@@ -32,15 +32,22 @@ def key_mask(mask: Tensor | None) -> Tensor | None:
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
     """Attention of heads ``(batch, heads, length, size)``; the mask broadcasts to ``(batch, heads, q, k)``.
 
-    Torch's kernels keep no attention weights, but on a CPU they cannot drop any: while training there, the
-    weights are made here and dropped cheaply.
+    Torch's kernels keep no attention weights, but on a CPU they cannot drop any, nor take values of another
+    size
+    than the keys: there the weights are made here, and dropped cheaply.
     """
-    if not dropout.training or dropout.rate == 0.0:
+    drops = dropout.training and dropout.rate > 0.0
+    if query.device.type == "cpu" and (drops or query.shape[-1] != value.shape[-1]):
+        return explicit_attention(query, key, value, mask, dropout)
+    if not drops:
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    if query.device.type != "cpu":
-        return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout.rate
-        )
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout.rate)
+
+
+def explicit_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout
+) -> Tensor:
+    """:func:`attend` with the attention weights written out."""
     logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
     if mask is not None:
         logits = logits.masked_fill(~mask, -torch.inf)

@@ -7,6 +7,8 @@ DETR and DAB-DETR, in one dimension, as QD-DETR uses them).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -60,27 +62,41 @@ class FrameAttention(nn.Module):
         self.dropout = Dropout(dropout)
         nn.init.zeros_(self.output.bias)
 
-    def forward(
-        self,
-        content: Tensor,
-        position: Tensor,
-        sine: Tensor,
-        frames: Tensor,
-        frame_position: Tensor,
-        mask: Tensor | None,
-    ) -> Tensor:
-        """``(batch, queries, dim)``; see :class:`DecoderLayer` for the arguments."""
+    def question(self, content: Tensor, position: Tensor, sine: Tensor) -> Tensor:
+        """What the queries ask, ``(batch, heads, queries, 2 * dim / heads)``.
+
+        Each argument is ``(batch, queries, dim)``; see :meth:`DecoderLayer.ask`.
+        """
         query = self.query_content(content)
+        if self.query_position is not None:
+            query = query + self.query_position(position)
+        return torch.cat([split_heads(x, self.heads) for x in (query, self.query_sine(sine))], dim=-1)
+
+    def forward(
+        self, question: Tensor, frames: Tensor, frame_position: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Attended frames ``(batch, queries, dim)``; see :class:`DecoderLayer` for the arguments."""
         key = self.key_content(frames)
         key_position = self.key_position(frame_position)
         if self.query_position is not None:
-            query = query + self.query_position(position)
             key = key + key_position
-        q = torch.cat([split_heads(x, self.heads) for x in (query, self.query_sine(sine))], dim=-1)
-        k = torch.cat([split_heads(x, self.heads) for x in (key, key_position)], dim=-1)
+        halves = (key, key_position.expand_as(key))
+        k = torch.cat([split_heads(x, self.heads) for x in halves], dim=-1)
         v = split_heads(self.value(frames), self.heads)
-        out: Tensor = self.output(join_heads(attend(q, k, v, mask, self.dropout)))
+        out: Tensor = self.output(join_heads(attend(question, k, v, mask, self.dropout)))
         return out
+
+
+class Asked(NamedTuple):
+    """A decoder layer up to where its queries meet the frames.
+
+    Args:
+        content: ``(batch, queries, dim)``, after the queries' self-attention.
+        question: ``(batch, heads, queries, 2 * dim / heads)``, what they ask the frames.
+    """
+
+    content: Tensor
+    question: Tensor
 
 
 class DecoderLayer(nn.Module):
@@ -98,28 +114,28 @@ class DecoderLayer(nn.Module):
         self.dropout2 = Dropout(dropout)
         self.dropout3 = Dropout(dropout)
 
-    def forward(
-        self,
-        content: Tensor,
-        position: Tensor,
-        sine: Tensor,
-        frames: Tensor,
-        frame_position: Tensor,
-        mask: Tensor | None,
-    ) -> Tensor:
-        """New content ``(batch, queries, dim)``.
+    def ask(self, content: Tensor, position: Tensor, sine: Tensor) -> Asked:
+        """Self-attention, and the question for the frames.
 
         Args:
             content: ``(batch, queries, dim)``.
             position: ``(batch, queries, dim)``, made from the anchors.
             sine: ``(batch, queries, dim)``, the anchors' sines, scaled by the content.
-            frames: ``(batch, frames, dim)``.
-            frame_position: ``(batch, frames, dim)``.
-            mask: ``(batch, 1, 1, frames)``, true where a frame is real, or ``None``.
         """
         x = self.norm1(content + self.dropout1(self.query_attention(content, position)))
-        attended = self.frame_attention(x, position, sine, frames, frame_position, mask)
-        x = self.norm2(x + self.dropout2(attended))
+        return Asked(content=x, question=self.frame_attention.question(x, position, sine))
+
+    def forward(self, asked: Asked, frames: Tensor, frame_position: Tensor, mask: Tensor | None) -> Tensor:
+        """New content ``(batch, queries, dim)``.
+
+        Args:
+            asked: of :meth:`ask`; its batch may be 1, for every item alike.
+            frames: ``(batch, frames, dim)``.
+            frame_position: ``(batch, frames, dim)``; its batch may be 1.
+            mask: ``(batch, 1, 1, frames)``, true where a frame is real, or ``None``.
+        """
+        attended = self.frame_attention(asked.question, frames, frame_position, mask)
+        x = self.norm2(asked.content + self.dropout2(attended))
         out: Tensor = self.norm3(x + self.dropout3(self.feedforward(x)))
         return out
 
@@ -156,30 +172,51 @@ class Decoder(nn.Module):
         width = self.width_scale(content).float().sigmoid() / anchors[..., 1:]
         return plain, scaled * width
 
+    def ask(self, number: int, content: Tensor, reference: Tensor) -> Asked:
+        """Layer ``number`` up to its question, from content and anchors ``(batch, queries, ...)``."""
+        plain, sine = self.sine_query(reference, content, number)
+        layer = self.layers[number]
+        if not isinstance(layer, DecoderLayer):
+            raise TypeError("the decoder's layers are DecoderLayer")
+        return layer.ask(content, self.position(plain), sine)
+
+    def first_asked(self, anchors: Tensor, batch: int = 1) -> Asked:
+        """The first layer's question, which depends on nothing but the weights (and on dropout)."""
+        reference = anchors.float().sigmoid().expand(batch, -1, -1)
+        return self.ask(0, reference.new_zeros(batch, anchors.shape[0], self.dim), reference)
+
     def forward(
-        self, anchors: Tensor, frames: Tensor, frame_position: Tensor, mask: Tensor | None
+        self,
+        anchors: Tensor,
+        frames: Tensor,
+        frame_position: Tensor,
+        mask: Tensor | None,
+        first: Asked | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Decode.
 
         Args:
             anchors: ``(queries, 2)``, logits of centre and width.
             frames: ``(batch, frames, dim)``.
-            frame_position: ``(batch, frames, dim)``.
+            frame_position: ``(batch, frames, dim)``; its batch may be 1.
             mask: ``(batch, frames)``, true where a frame is real, or ``None``.
+            first: of :meth:`first_asked`, where it is kept from call to call.
 
         Returns:
             content ``(layers, batch, queries, dim)`` and the anchors that each layer started from, as
             fractions, ``(layers, batch, queries, 2)``.
         """
-        batch, queries = frames.shape[0], anchors.shape[0]
-        content = frames.new_zeros(batch, queries, self.dim)
-        reference = anchors.float().sigmoid().expand(batch, queries, 2)
-        contents, references = [], [reference]
+        batch = frames.shape[0]
+        # Without dropout the first question is the same in every item.
+        asked = self.first_asked(anchors, batch if self.training else 1) if first is None else first
+        reference = anchors.float().sigmoid().expand(batch, -1, -1)
+        contents: list[Tensor] = []
+        references = [reference]
         for number, layer in enumerate(self.layers):
-            plain, sine = self.sine_query(reference, content, number)
-            content = layer(content, self.position(plain), sine, frames, frame_position, key_mask(mask))
-            contents.append(self.norm(content))
-            moved = (self.refine(content).float() + logit(reference)).sigmoid()
+            if number > 0:
+                asked = self.ask(number, contents[-1], reference)
+            contents.append(layer(asked, frames, frame_position, key_mask(mask)))
+            moved = (self.refine(contents[-1]).float() + logit(reference)).sigmoid()
             references.append(moved)
             reference = moved.detach()
-        return torch.stack(contents), torch.stack(references[: len(self.layers)])
+        return self.norm(torch.stack(contents)), torch.stack(references[: len(self.layers)])

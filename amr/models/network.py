@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from amr.models.attention import key_mask, lighthouse_cross_mask
 from amr.models.blocks import MLP, CrossLayer, EncoderLayer, Projection, unit_rows, xavier_matrices
 from amr.models.config import NetworkConfig
-from amr.models.decoder import Decoder
+from amr.models.decoder import Asked, Decoder
 from amr.models.gate import Amplifier, Continuity, SaliencyGate
 from amr.models.inputs import Inputs, Outputs
 from amr.models.positions import endpoint_features, frame_positions
@@ -82,7 +82,12 @@ class MomentNetwork(nn.Module):
             nn.init.zeros_(self.tef.bias)
 
     def forward(
-        self, inputs: Inputs, *, negatives: bool = False, negative_index: Tensor | None = None
+        self,
+        inputs: Inputs,
+        *,
+        negatives: bool = False,
+        negative_index: Tensor | None = None,
+        first: Asked | None = None,
     ) -> Outputs:
         """Scored spans of every decoder layer, and saliency.
 
@@ -92,13 +97,14 @@ class MomentNetwork(nn.Module):
                 negative pairs; it costs projections nothing, the encoders once more, and no decoder.
             negative_index: ``(batch,)`` int64, which text each item takes as its negative; the next one in
                 the batch when left out, as published.
+            first: of :meth:`first_asked`, to save its time where no weight changes between calls.
         """
         audio, text = self.project(inputs)
         batch = audio.shape[0]
-        positions = frame_positions(inputs.frame_mask(), self.config.hidden_dim)
+        positions = self.positions(inputs)
         text_mask = None if inputs.text_mask is None else inputs.text_mask[:batch]
         frames, saliency = self.encode(audio, text[:batch], inputs.audio_mask, text_mask, positions)
-        content, references = self.decoder(self.anchors, frames, positions, inputs.audio_mask)
+        content, references = self.decoder(self.anchors, frames, positions, inputs.audio_mask, first)
         outputs = Outputs(
             spans=(self.span_head(content).float() + logit(references)).sigmoid(),
             logits=self.score_head(content).float(),
@@ -108,6 +114,17 @@ class MomentNetwork(nn.Module):
         if not negatives:
             return outputs
         return self._with_negatives(outputs, inputs, audio, text, positions, negative_index)
+
+    def first_asked(self) -> Asked:
+        """The part of the decoder that comes before any frame, for networks in evaluation mode."""
+        return self.decoder.first_asked(self.anchors)
+
+    def positions(self, inputs: Inputs) -> Tensor:
+        """Sine positions ``(batch, frames, dim)``, with a batch of 1 where no frame is padding."""
+        mask = inputs.audio_mask
+        if mask is None:
+            mask = torch.ones(1, inputs.audio.shape[1], dtype=torch.bool, device=inputs.audio.device)
+        return frame_positions(mask, self.config.hidden_dim)
 
     def project(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Frames ``(batch, frames, dim)`` and tokens ``(texts, tokens, dim)`` in the network's size."""
@@ -172,7 +189,7 @@ class MomentNetwork(nn.Module):
         """The global token and the frames after self-attention over both."""
         batch = audio.shape[0]
         x = torch.cat((self.global_token.expand(batch, 1, -1), audio), dim=1)
-        positions = torch.cat((self.global_position.expand(batch, 1, -1), positions), dim=1)
+        positions = torch.cat((self.global_position.expand(positions.shape[0], 1, -1), positions), dim=1)
         mask = None if audio_mask is None else nn.functional.pad(audio_mask, (1, 0), value=True)
         for layer in self.encoder:
             x = layer(x, positions, key_mask(mask))
