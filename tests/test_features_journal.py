@@ -1,4 +1,4 @@
-"""The journaled file: equal to a plain file after a commit, and never anything but one of two whole states."""
+"""The journaled file: a plain file after each commit, and never anything but one of two whole states."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr.errors import InputError
-from amr.formats import features_journal
-from amr.formats.features_journal import (
-    PAGE_BYTES,
-    JournaledFile,
-    PatchedFile,
-    journal_path,
-    pack_journal,
-    read_journal,
-    unpack_journal,
-)
+from amr.formats.features_atomic import PAGE_BYTES, JournaledFile, PatchedFile
+from amr.formats.features_journal import journal_path, pack_journal, read_journal, unpack_journal
 
 OLD = bytes(range(256)) * 50
 
@@ -108,8 +100,8 @@ def die_at(moment: int, *, torn: bool) -> Callable[[pytest.MonkeyPatch], None]:
                 raise Killed
             cut(handle, size)
 
-        monkeypatch.setattr(features_journal.os, "pwrite", pwrite)
-        monkeypatch.setattr(features_journal.os, "ftruncate", ftruncate)
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        monkeypatch.setattr(os, "ftruncate", ftruncate)
 
     return install
 
@@ -165,8 +157,8 @@ def test_the_moments_above_cover_a_whole_commit(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as monkeypatch, JournaledFile(path) as file:
         write, cut = os.pwrite, os.ftruncate
-        monkeypatch.setattr(features_journal.os, "pwrite", lambda *a: (count(), write(*a))[1])
-        monkeypatch.setattr(features_journal.os, "ftruncate", lambda *a: (count(), cut(*a))[1])
+        monkeypatch.setattr(os, "pwrite", lambda *a: (count(), write(*a))[1])
+        monkeypatch.setattr(os, "ftruncate", lambda *a: (count(), cut(*a))[1])
         change_everywhere(file)
         file.commit()
     assert 5 < calls < 15
@@ -184,7 +176,7 @@ def test_a_torn_or_altered_journal_is_no_journal() -> None:
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(OLD)
-    code = "import sys; from amr.formats.features_journal import *; JournaledFile(Path(sys.argv[1]))"
+    code = "import sys; from amr.formats.features_atomic import *; JournaledFile(Path(sys.argv[1]))"
     with JournaledFile(path):
         other = subprocess.run(
             [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
@@ -206,7 +198,7 @@ def test_a_full_disk_is_told_by_commit_and_the_old_state_stands(tmp_path: Path) 
 
     for at in (10, 3 * len(OLD)):  # refused in the journal; refused in the file itself
         with pytest.MonkeyPatch.context() as monkeypatch, JournaledFile(path) as file:
-            monkeypatch.setattr(features_journal.os, "pwrite", full)
+            monkeypatch.setattr(os, "pwrite", full)
             file.seek(at)
             file.write(b"x" * 100)
             file.seek(at)

@@ -121,7 +121,7 @@ class LongerFile(io.FileIO):
         return super().seek(offset, whence)
 
     def readinto(self, buffer, /):  # type: ignore[no-untyped-def]  # typeshed's Buffer needs Python 3.12
-        """The bytes; zeros in place of the ID3 tag at the claimed end, which libsndfile must find readable."""
+        """The bytes; at the claimed end zeros, as libsndfile must be able to look for a tag there."""
         if self.tell() < self._claimed - ID3V1_BYTES:
             return super().readinto(buffer)
         memoryview(buffer)[:] = bytes(len(buffer))

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from amr.errors import InputError
-from amr.formats.features_journal import JournaledFile
+from amr.formats.features_atomic import JournaledFile
 from amr.formats.features_write import FeatureWriter, create_feature_file
 from amr.formats.streams import require_writable, sync_folder
 
@@ -86,11 +86,10 @@ def open_feature_output(
             raise InputError(f"stores {writer.store}, asked for {store}", where=path, hint="use --store")
         yield writer
         writer.commit()
-    except OSError:
-        writer.close(commit=False)
-        raise
-    except BaseException:
-        writer.close()
+    except BaseException as error:
+        writer.close(commit=not isinstance(error, OSError))
+        if path != target and writer.is_empty:
+            path.unlink()  # nothing was finished: nothing to go on with
         raise
     writer.close()
     if path != target:

@@ -23,6 +23,7 @@ from amr.formats.features import (
     unknown_query,
     unknown_recording,
 )
+from amr.formats.features_atomic import PatchedFile
 from amr.formats.features_hdf5 import (
     AUDIO_COLUMNS,
     StoredIdentity,
@@ -34,7 +35,7 @@ from amr.formats.features_hdf5 import (
     read_strings,
     require_length,
 )
-from amr.formats.features_journal import PatchedFile, journal_path, read_journal
+from amr.formats.features_journal import journal_path, read_journal
 from amr.moments import FrameGrid
 
 BLOCK_BYTES = (

@@ -15,6 +15,7 @@ import numpy as np
 from amr import __version__
 from amr.errors import InputError
 from amr.formats.features import FORMAT, SCHEMA, FloatFrames, TextVectors
+from amr.formats.features_atomic import JournaledFile
 from amr.formats.features_columns import (
     append_rows,
     append_strings,
@@ -23,7 +24,6 @@ from amr.formats.features_columns import (
     create_vector,
 )
 from amr.formats.features_hdf5 import StoredIdentity
-from amr.formats.features_journal import JournaledFile
 from amr.formats.features_read import FeatureFile
 from amr.formats.streams import open_output
 
@@ -102,6 +102,11 @@ class FeatureWriter:
         self._pending_text: list[tuple[str, TextVectors]] = []
         self._committed_rows = self._rows
         self.committed = len(self.sources)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file has neither recordings nor queries, finished or not."""
+        return not self.sources and not self._queries
 
     @property
     def store(self) -> str:
@@ -254,7 +259,7 @@ def check_id(recording_id: str, where: str | Path) -> None:
 
 
 def end_of_hdf5(path: Path) -> int:
-    """The length that an HDF5 file of our making says it has; its size where the superblock is a foreign one."""
+    """The length that an HDF5 file of our making says it has; its size where it is of foreign making."""
     with open(path, "rb") as file:
         superblock = file.read(SUPERBLOCK_BYTES)
     if superblock[8:11] != OUR_SUPERBLOCK:

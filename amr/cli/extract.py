@@ -1,0 +1,89 @@
+"""``amr extract``: recordings, and queries if wanted, into a feature file."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amr.cli import options
+
+
+class Store(str, Enum):
+    """The number type in which frames are kept."""
+
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+
+def extract(
+    audio: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="AUDIO...",
+            help="Recordings, folders, glob patterns, or '-' for a list on standard input.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The feature file to write.")
+    ] = Path("feats.h5"),
+    queries: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Store the text features of these queries too, each text once."),
+    ] = None,
+    encoder: options.Encoder = "yamnet",
+    window: Annotated[
+        float | None, typer.Option(help="Seconds that a frame sees, where the encoder leaves a choice.")
+    ] = None,
+    hop: Annotated[
+        float | None, typer.Option(help="Seconds from frame to frame; default: the encoder's own.")
+    ] = None,
+    store: Annotated[Store, typer.Option(help="Number type of the stored frames.")] = Store.FLOAT16,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    shard: options.Shard = None,
+    limit: options.Limit = None,
+    resume: options.Resume = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the output that is there; what it has is left alone.")
+    ] = False,
+    force: options.Force = False,
+    keep_going: options.KeepGoing = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Turn recordings into features, once, for every later question.
+
+    \b
+    amr extract examples/audio -o feats.h5
+    amr extract audio/ --queries gt.jsonl --resume -o feats.h5
+
+    WAV, FLAC, OGG, MP3 and their like; other formats through ffmpeg, where there is one. Folders are
+    walked to the bottom. A recording is called by its file name without the extension. The same command
+    with --resume goes on with an interrupted run.
+    """
+    from amr.cli.extract_run import Job, run_job
+
+    run_job(
+        Job(
+            audio=audio or [],
+            output=output,
+            queries=queries,
+            encoder=encoder,
+            window_s=window,
+            hop_s=hop,
+            store=store.value,
+            device=device,
+            workers=workers,
+            shard=options.parse_shard(shard),
+            limit=limit,
+            resume=resume,
+            append=append,
+            force=force,
+            keep_going=keep_going,
+            quiet=quiet,
+            verbose=verbose,
+        )
+    )

@@ -1,0 +1,153 @@
+"""Many recordings through one encoder: decoding, encoding and whoever takes the frames work at the same time.
+
+Decoders run ahead in threads, segments of whatever recording are encoded by a pool of threads (the networks'
+kernels leave Python's lock), and results come back in order. How much waits in between is bounded, so neither
+a long recording nor a slow taker fills the memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from amr.audio.ahead import decode_ahead
+from amr.audio.files import AudioFile
+from amr.encoders.base import Encoder, FloatFrames
+from amr.encoders.stream import SEGMENT_FRAMES, Samples, cut_segments
+from amr.errors import AmrError
+
+SEGMENTS_AHEAD = 2  # for each worker: one in the network, one at hand
+
+
+@dataclass(frozen=True)
+class Begin:
+    """From here on the frames belong to this recording."""
+
+    file: AudioFile
+
+
+@dataclass(frozen=True)
+class End:
+    """The recording is through: its duration, or what was wrong with it."""
+
+    duration_s: float = 0.0
+    error: AmrError | None = None
+
+
+Event = Begin | End | Samples
+
+
+class EncodedRecording:
+    """Frames of one recording ``(n, dim)`` at a time; the duration is known after the last ones.
+
+    Iterating raises the ``AmrError`` that reading the recording raised.
+    """
+
+    def __init__(self, file: AudioFile, results: Iterator[Begin | End | FloatFrames]) -> None:
+        self.file = file
+        self.duration_s = 0.0
+        self._results = results
+        self._ended = False
+
+    def __iter__(self) -> Iterator[FloatFrames]:
+        while not self._ended:
+            result = next(self._results)
+            if isinstance(result, End):
+                self._ended = True
+                self.duration_s = result.duration_s
+                if result.error is not None:
+                    raise result.error
+            elif not isinstance(result, Begin):
+                yield result
+
+    def skip(self) -> None:
+        """Pass over the frames that nobody took."""
+        try:
+            for _ in self:
+                pass
+        except AmrError:
+            return
+
+
+def encode_many(
+    encoder: Encoder,
+    files: Iterable[AudioFile],
+    *,
+    workers: int,
+    segment_frames: int = SEGMENT_FRAMES,
+) -> Iterator[EncodedRecording]:
+    """Every recording in order; each is to be taken before the next is asked for.
+
+    Args:
+        workers: threads that encode; ``encoder.encode_audio`` is called from all of them.
+        segment_frames: frames that are encoded at once.
+    """
+    if workers < 1:
+        raise ValueError(f"workers {workers} must be at least 1")
+    with ThreadPoolExecutor(workers, thread_name_prefix="encode") as pool:
+        events = read_events(encoder, files, segment_frames)
+        results = encode_events(encoder, events, pool, SEGMENTS_AHEAD * workers)
+        try:
+            for result in results:
+                assert isinstance(result, Begin)
+                recording = EncodedRecording(result.file, results)
+                yield recording
+                recording.skip()
+        finally:
+            results.close()
+            events.close()
+
+
+def read_events(
+    encoder: Encoder, files: Iterable[AudioFile], segment_frames: int
+) -> Generator[Event, None, None]:
+    """Begin, segments and end of each recording; a broken one ends with its error."""
+    identity = encoder.identity
+    for decoded in decode_ahead(files, identity.sample_rate_hz, ahead=1):
+        yield Begin(decoded.file)
+        try:
+            yield from cut_segments(decoded, identity, segment_frames)
+        except AmrError as error:
+            yield End(error=error)
+        else:
+            yield End(duration_s=decoded.duration_s)
+
+
+def encode_events(
+    encoder: Encoder, events: Iterable[Event], pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[Begin | End | FloatFrames]:
+    """Events with frames in place of segments, in order, while up to ``ahead`` segments are under way."""
+    waiting: deque[Begin | End | Future[FloatFrames]] = deque()
+    under_way = 0
+    try:
+        for event in events:
+            if isinstance(event, (Begin, End)):
+                waiting.append(event)
+            else:
+                waiting.append(pool.submit(encode_segment, encoder, event))
+                under_way += 1
+            while under_way > ahead:
+                first = waiting.popleft()
+                under_way -= isinstance(first, Future)
+                yield finished(first)
+        while waiting:
+            yield finished(waiting.popleft())
+    finally:
+        for job in waiting:
+            if isinstance(job, Future):
+                job.cancel()
+
+
+def encode_segment(encoder: Encoder, samples: Samples) -> FloatFrames:
+    """``(n,)`` samples to ``(frames, dim)``."""
+    frames: FloatFrames = encoder.encode_audio(samples[np.newaxis])[0]
+    return frames
+
+
+def finished(job: Begin | End | Future[FloatFrames]) -> Begin | End | FloatFrames:
+    """The result of a job, waited for."""
+    return job.result() if isinstance(job, Future) else job

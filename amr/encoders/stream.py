@@ -1,0 +1,140 @@
+"""Cuts a stream of samples into segments of whole frames, so that any length is encoded in pieces.
+
+Segments overlap by ``window - hop`` samples. As a frame depends on nothing but its own window, the frames are
+the same wherever the recording is cut. The last segment is padded with zeros to the end of its last window,
+and so is a recording that is shorter than one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.audio.read import MonoStream
+from amr.encoders.base import Encoder, EncoderIdentity, FloatFrames
+from amr.moments import FrameGrid
+
+Samples = npt.NDArray[np.float32]
+
+SEGMENT_FRAMES = 64  # half a minute of yamnet: long enough to keep the network busy, 2 MB of samples
+
+
+class SampleStream(Protocol):
+    """Blocks of mono samples at the encoder's rate; the duration is known after the last one."""
+
+    def __iter__(self) -> Iterator[Samples]: ...
+
+    @property
+    def duration_s(self) -> float: ...
+
+
+def grid_of(duration_s: float, identity: EncoderIdentity) -> FrameGrid:
+    """The frames of a recording: as few as cover all of it."""
+    return FrameGrid.covering(duration_s, window_s=identity.window_s, hop_s=identity.hop_s)
+
+
+def cut_segments(
+    stream: SampleStream, identity: EncoderIdentity, segment_frames: int = SEGMENT_FRAMES
+) -> Iterator[Samples]:
+    """Segments ``(window + (k - 1) * hop,)`` of ``k = segment_frames`` frames; the last one may be shorter.
+
+    Together they hold as many frames as :func:`grid_of` says.
+    """
+    window, hop = identity.window_samples, identity.hop_samples
+    length, advance = window + (segment_frames - 1) * hop, segment_frames * hop
+    held = Held()
+    frames_cut = 0
+    for block in stream:
+        held.push(block)
+        while held.count >= length:
+            yield held.peek(length)
+            held.drop(advance)
+            frames_cut += segment_frames
+    remaining = grid_of(stream.duration_s, identity).num_frames - frames_cut
+    if remaining > 0:
+        yield held.padded(window + (remaining - 1) * hop)
+
+
+class Held:
+    """Samples that have arrived and are still needed."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Samples] = []
+        self._ahead = (
+            0  # samples to be dropped that have not arrived yet, where the hop is longer than the window
+        )
+        self.count = 0
+
+    def push(self, block: Samples) -> None:
+        skipped = min(self._ahead, len(block))
+        self._ahead -= skipped
+        self._blocks.append(block[skipped:])
+        self.count += len(block) - skipped
+
+    def peek(self, length: int) -> Samples:
+        """The next ``length`` samples, which must be there."""
+        self._join()
+        samples: Samples = self._blocks[0][:length].copy()
+        return samples
+
+    def padded(self, length: int) -> Samples:
+        """All that is there, with zeros to ``length``."""
+        self._join()
+        padded = np.zeros(length, np.float32)
+        samples = self._blocks[0][:length]
+        padded[: len(samples)] = samples
+        return padded
+
+    def drop(self, length: int) -> None:
+        """Forget the next ``length`` samples, those included that are still to come."""
+        self._join()
+        self._ahead = max(0, length - self.count)
+        self._blocks = [self._blocks[0][length:]]
+        self.count = len(self._blocks[0])
+
+    def _join(self) -> None:
+        self._blocks = [np.concatenate(self._blocks)] if self._blocks else [np.zeros(0, np.float32)]
+
+
+def encode_stream(
+    encoder: Encoder, stream: SampleStream, *, segment_frames: int = SEGMENT_FRAMES, batch: int = 1
+) -> Iterator[FloatFrames]:
+    """The frames of one recording, ``(n, dim)`` at a time.
+
+    Args:
+        segment_frames: frames in a segment.
+        batch: segments that are encoded at once.
+    """
+    for segments in batches(cut_segments(stream, encoder.identity, segment_frames), batch):
+        frames = encoder.encode_audio(np.stack(segments))  # (batch, frames, dim)
+        yield frames.reshape(
+            -1, frames.shape[-1]
+        )  # recordings' own order: batch and frames are one axis of time
+
+
+def batches(segments: Iterable[Samples], batch: int) -> Iterator[list[Samples]]:
+    """Runs of up to ``batch`` segments of one length."""
+    held: list[Samples] = []
+    for segment in segments:
+        if held and (len(held) == batch or len(segment) != len(held[0])):
+            yield held
+            held = []
+        held.append(segment)
+    if held:
+        yield held
+
+
+def encode_recording(encoder: Encoder, path: str | Path) -> tuple[FloatFrames, FrameGrid, float]:
+    """A whole recording: frames ``(n, dim)``, where they lie, and its duration in seconds.
+
+    Raises:
+        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        InputError: it is empty, cut, no audio, or holds undefined samples.
+    """
+    stream = MonoStream(path, encoder.identity.sample_rate_hz)
+    frames = np.concatenate(list(encode_stream(encoder, stream)))
+    return frames, grid_of(stream.duration_s, encoder.identity), stream.duration_s
