@@ -1,7 +1,7 @@
 """Small files with one oddity each: what is official, what is honest, and what is said about it.
 
-``data/score_cases.jsonl``: a case a line; ``official`` and ``honest`` are ``[R1@0.5, R1@0.7, mAP]`` worked out
-by hand, or words of the error.
+``data/score_cases.jsonl``: a case a line; ``official`` and ``honest`` are ``[R1@0.5, R1@0.7, mAP]``, worked
+out by hand, or words of the error.
 """
 
 from __future__ import annotations
