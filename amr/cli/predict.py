@@ -101,13 +101,14 @@ def predict(
     from amr.formats.streams import require_writable
     from amr.retrieval.search import AnswerOptions, best_over_all, plan, search
 
+    refuse_two_readers([*(inputs or []), queries, tune])
     if output is not None:
         require_writable(output, force=force)
     settings = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
     given = {name: value for name, value in settings.items() if value is not None}
     failures = Failures("predict")
     asked = gather_queries(query or [], queries, needed=tune is None)
-    session = open_session(inputs or [], model, asked, encoder=encoder, hop_s=hop, device=device)
+    session = open_session(inputs or [], model, asked, encoder=encoder, hop_s=hop, device=device, quiet=quiet)
     with session as (library, loaded):
         finder = choose_finder(model, loaded, given)
         if tune is not None:
@@ -148,6 +149,14 @@ def choose_finder(model: str, encoder: Encoder | None, settings: dict[str, float
     if is_prior(model):
         return PriorFinder(prior(model))
     raise UsageError(f"no model {model!r}; there are window and prior:NAME", where="--model")
+
+
+def refuse_two_readers(sources: list[str | None]) -> None:
+    """Standard input can be one thing only."""
+    from amr.errors import UsageError
+
+    if sources.count("-") > 1:
+        raise UsageError("standard input can be only one of the inputs, --queries and --tune", where="-")
 
 
 def gather_queries(texts: list[str], file: str | None, *, needed: bool) -> list[Query]:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from amr.audio.files import find_audio
+from amr.audio.files import AudioFile, find_audio
 from amr.audio.read import MonoStream
+from amr.cli.progress import SoundProgress
 from amr.encoders.base import Encoder, FloatFrames
 from amr.encoders.device import choose_device
 from amr.encoders.registry import DEFAULT_ENCODER, load_encoder
@@ -107,6 +107,7 @@ def open_session(
     encoder: str | None,
     hop_s: float | None,
     device: str,
+    quiet: bool,
 ) -> Iterator[Session]:
     """Open everything that is searched, and close it at the end.
 
@@ -121,11 +122,17 @@ def open_session(
     inputs = sort_inputs(arguments)
     with ExitStack() as stack:
         reader = stack.enter_context(open_features(*inputs.features)) if inputs.features else None
+        files = find_audio(inputs.audio) if inputs.audio else []
+        shelves: list[Shelf] = [FeatureShelf(reader)] if reader is not None else []
         if is_prior(model):
-            yield Session(Library(shelves(inputs, reader, None)), None)
+            yield Session(Library([*shelves, *length_shelves(files)]), None)
             return
-        loaded = fitting_encoder(reader, encoder, hop_s, device if inputs.audio else "cpu")
-        yield Session(Library(shelves(inputs, reader, loaded)), loaded)
+        loaded = fitting_encoder(reader, encoder, hop_s, device if files else "cpu")
+        if files:
+            sizes = sum(file.path.stat().st_size for file in files)
+            progress = SoundProgress("predict", total=len(files), total_bytes=sizes, quiet=quiet)
+            shelves.append(audio_shelf(files, loaded, stack.enter_context(progress)))
+        yield Session(Library(shelves), loaded)
 
 
 def length_shelf(asked: list[Query]) -> LengthShelf:
@@ -133,13 +140,30 @@ def length_shelf(asked: list[Query]) -> LengthShelf:
     return LengthShelf({str(query.vid): float(query.duration_s or 0.0) for query in asked}, "the queries")
 
 
-def shelves(inputs: Inputs, reader: FeatureReader | None, encoder: Encoder | None) -> list[Shelf]:
-    """A shelf of features, one of audio, or both."""
-    found: list[Shelf] = [FeatureShelf(reader)] if reader is not None else []
-    if inputs.audio:
-        paths = {file.id: str(file.path) for file in find_audio(inputs.audio)}
-        found.append(AudioShelf(paths, partial(encode_file, encoder), measure_file))
-    return found
+def length_shelves(files: list[AudioFile]) -> list[Shelf]:
+    """The lengths of audio files, by decoding them: a header may promise what is not there."""
+    lengths = {file.id: read_audio_length_s(file.path) for file in files}
+    return [LengthShelf(lengths, "audio files")] if lengths else []
+
+
+def audio_shelf(files: list[AudioFile], encoder: Encoder, progress: SoundProgress) -> AudioShelf:
+    """Audio files that are encoded when they are asked for, with progress."""
+
+    def encode(path: str) -> tuple[FloatFrames, FrameGrid, float]:
+        frames, grid, duration_s = encode_recording(encoder, path)
+        progress.heard(duration_s)
+        progress.done(Path(path).stat().st_size)
+        return frames, grid, duration_s
+
+    return AudioShelf({file.id: str(file.path) for file in files}, encode, read_audio_length_s)
+
+
+def read_audio_length_s(path: str | Path) -> float:
+    """The length of what can really be decoded, in seconds."""
+    stream = MonoStream(path, None)
+    for _ in stream:
+        continue
+    return stream.duration_s
 
 
 def fitting_encoder(
@@ -157,17 +181,3 @@ def fitting_encoder(
     if reader is not None:
         require_same_encoder(reader, encoder.identity)
     return encoder
-
-
-def encode_file(encoder: Encoder | None, path: str) -> tuple[FloatFrames, FrameGrid, float]:
-    """A recording's frames, their grid and its length in seconds; only priors get by without an encoder."""
-    assert encoder is not None
-    return encode_recording(encoder, path)
-
-
-def measure_file(path: str) -> float:
-    """A recording's length in seconds, by decoding it: a header may promise what is not there."""
-    stream = MonoStream(path, None)
-    for _ in stream:
-        continue
-    return stream.duration_s

@@ -6,7 +6,7 @@ from amr.errors import MissingError, UsageError
 
 
 def choose_device(name: str) -> str:
-    """``auto`` is the first GPU where there is one, else the processor; ``cpu`` and ``cuda[:N]`` are themselves.
+    """``auto`` is the first GPU where there is one, else the processor; other names are themselves.
 
     Raises:
         UsageError: the name is none of these.
