@@ -23,7 +23,7 @@ from amr.errors import InputError
 FloatArray = npt.NDArray[np.float32]
 REFERENCE_RMS = 10 ** (-20.0 / 20)
 """RMS of 0 dB under the law ``power``: -20 dBFS leaves the usual crest of 10 to 20 dB below full scale."""
-PCM16_FULL_SCALE = 32767.0
+PCM16_SCALE = 32768.0
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,10 @@ def mix_power(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Fl
 
 
 def to_pcm16(mixture: FloatArray) -> npt.NDArray[np.int16]:
-    """Samples in [-1, 1] as 16-bit integers, rounded half to even, as libsndfile does."""
-    scaled: FloatArray = mixture * np.float32(PCM16_FULL_SCALE)
-    return np.rint(scaled, out=scaled).astype(np.int16)
+    """Samples in [-1, 1] as 16-bit integers, rounded down, as the released generator's library writes them."""
+    scaled: FloatArray = mixture * np.float32(PCM16_SCALE)
+    np.floor(scaled, out=scaled)
+    return np.minimum(scaled, np.float32(PCM16_SCALE - 1), out=scaled).astype(np.int16)
 
 
 def fade_ends(samples: FloatArray, num_fade: int) -> FloatArray:

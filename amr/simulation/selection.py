@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +96,8 @@ def split_of(row: SourceRow) -> str:
     """The split a row says, or one by the hash of its recording, the same on every machine."""
     if row.split:
         return row.split
-    point = zlib.crc32(row.group.encode("utf-8", "surrogatepass")) / 2**32
+    digest = hashlib.sha256(row.group.encode("utf-8", "surrogatepass")).digest()
+    point = int.from_bytes(digest[:8], "big") / 2**64
     for name, share in SPLIT_SHARES:
         if point < share:
             return name
