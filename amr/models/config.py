@@ -29,7 +29,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "input_dropout": (0, 0.99),
     "window_frames": (1, 1_000_000),
     "max_tokens": (1, 4_096),
-    "similarity_channels": (0, 64),
+    "similarity_channels": (0, 2),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
 }

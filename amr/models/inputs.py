@@ -105,3 +105,18 @@ def pad_inputs(
         text_mask=text_mask,
         curves=None if curves is None else pad(curves)[0],
     )
+
+
+def similarity_curves(similarity: FloatArray, channels: int) -> npt.NDArray[np.float32]:
+    """``(frames, channels)`` from a recording's joint-space similarity to a query, ``(frames,)``.
+
+    The first channel is the similarity, the second how far it lies above the recording's median: the level of
+    a query's curve says little, since some sentences are near everything.
+
+    Raises:
+        ValueError: more channels than these two.
+    """
+    if not 1 <= channels <= 2:
+        raise ValueError(f"{channels} similarity channels, expected 1 or 2")
+    curve = np.asarray(similarity, dtype=np.float32)
+    return np.stack((curve, curve - np.median(curve)), axis=1)[:, :channels]

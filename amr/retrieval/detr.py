@@ -1,0 +1,294 @@
+"""Trained networks on recordings of any length: features and a query in, scored moments and saliency out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from amr.encoders.base import Encoder, EncoderIdentity
+from amr.errors import InputError
+from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
+from amr.models.config import NetworkConfig
+from amr.models.inputs import Outputs, pad_inputs, similarity_curves
+from amr.models.lighthouse import is_archive, read_lighthouse
+from amr.models.network import MomentNetwork
+from amr.models.spans import to_ends
+from amr.moments import FrameGrid, ScoredMoment
+from amr.retrieval.detr_windows import Heard, cut, extent, merge_moments, merge_saliency, suppress
+from amr.retrieval.find import Answer
+from amr.retrieval.library import Recording
+
+FloatArray = npt.NDArray[np.floating]
+
+# Windows in one pass of the network: Lighthouse evaluates with as many.
+BATCH_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query, asked of one recording.
+
+    Args:
+        name: the recording's, for messages.
+        frames: ``(frames, audio_dim)``.
+        grid: where the frames lie in time.
+        duration_s: the recording's length.
+        tokens: ``(tokens, text_dim)`` of the query.
+        similarity: ``(frames,)`` similarity of each frame to the query in the joint space, for networks that
+            take it.
+    """
+
+    name: str
+    frames: FloatArray
+    grid: FrameGrid
+    duration_s: float
+    tokens: FloatArray
+    similarity: FloatArray | None = None
+
+
+class MomentModel:
+    """A trained network, ready to be asked.
+
+    Args:
+        checkpoint: the network and its papers.
+        device: where it runs.
+        batch_size: windows in one pass; it bounds the memory and changes no result.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str | torch.device = "cpu", batch_size: int = BATCH_SIZE
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.network: MomentNetwork = checkpoint.build().to(self.device)
+        with torch.inference_mode():
+            self._first = self.network.first_asked()
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """The encoder whose features it takes; named ``unknown`` where a foreign checkpoint does not say."""
+        return self.checkpoint.encoder
+
+    @property
+    def config(self) -> NetworkConfig:
+        return self.checkpoint.config
+
+    def require_encoder(self, found: EncoderIdentity, where: str | Path) -> None:
+        """Refuse features of another encoder than the network was trained on.
+
+        Of an unknown encoder only sizes are known, so only they are compared.
+
+        Raises:
+            InputError: they differ; the message prints both.
+        """
+        wanted = self.identity
+        sizes = (found.dimension, found.text_dimension) == (wanted.dimension, wanted.text_dimension)
+        if sizes if wanted.name == UNKNOWN_ENCODER else found == wanted:
+            return
+        raise InputError(
+            f"its features are from {found.to_json()}, the model takes {wanted.to_json()}",
+            where=where,
+            hint="extract features with the model's encoder, or name a model that was trained on these",
+        )
+
+    def predict(
+        self, asks: Iterable[Ask], *, nms: float | None = None, top_k: int | None = None
+    ) -> list[Answer]:
+        """:meth:`stream` as a list."""
+        return list(self.stream(asks, nms=nms, top_k=top_k))
+
+    def stream(
+        self, asks: Iterable[Ask], *, nms: float | None = None, top_k: int | None = None
+    ) -> Iterator[Answer]:
+        """One answer an ask, in order; batches go across recordings and queries.
+
+        Args:
+            asks: taken as they are needed: no more are held than one batch spans.
+            nms: drop moments that overlap a better one by more than this IoU; none are dropped when left out.
+            top_k: at most this many moments an answer.
+
+        Raises:
+            InputError: frames or tokens that the network cannot take; says whose.
+        """
+        waiting: deque[_Pending] = deque()
+        batch: list[tuple[_Pending, range]] = []
+        for ask in asks:
+            self._require_takes(ask)
+            pending = _Pending(
+                ask, cut(len(ask.frames), self.config.window_frames) if len(ask.frames) else []
+            )
+            waiting.append(pending)
+            for window in pending.windows:
+                batch.append((pending, window))
+                if len(batch) == self.batch_size:
+                    self._run(batch)
+                    batch.clear()
+            while waiting and waiting[0].is_complete:
+                yield waiting.popleft().answer(nms, top_k)
+        if batch:
+            self._run(batch)
+        for pending in waiting:
+            yield pending.answer(nms, top_k)
+
+    def _require_takes(self, ask: Ask) -> None:
+        for what, array, size in (
+            ("frames", ask.frames, self.config.audio_dim),
+            ("text tokens", ask.tokens, self.config.text_dim),
+        ):
+            if array.ndim != 2 or (array.shape[1] != size and array.size):
+                raise InputError(
+                    f"{what} of shape {list(array.shape)}, the model takes (count, {size})", where=ask.name
+                )
+            if not np.isfinite(array).all():
+                raise InputError(f"{what} hold values that are not finite numbers", where=ask.name)
+        if len(ask.tokens) == 0:
+            raise InputError("the query has no text tokens", where=ask.name)
+        if self.config.similarity_channels and ask.similarity is None:
+            raise InputError("the model takes each frame's similarity to the query", where=ask.name)
+
+    def _run(self, batch: Sequence[tuple[_Pending, range]]) -> None:
+        """The network on a batch of windows; the answers go to where the windows came from."""
+        channels = self.config.similarity_channels
+        inputs = pad_inputs(
+            [p.ask.frames[w.start : w.stop] for p, w in batch],
+            [p.ask.tokens[: self.config.max_tokens] for p, _ in batch],
+            [p.curves(channels)[w.start : w.stop] for p, w in batch] if channels else None,
+        )
+        with torch.inference_mode():
+            outputs = self.network(inputs.to(self.device), first=self._first)
+        for (pending, window), answer in zip(batch, _answers(outputs), strict=True):
+            pending.hear(window, *answer)
+
+
+class _Pending:
+    """An ask whose windows are on their way through the network."""
+
+    def __init__(self, ask: Ask, windows: list[range]) -> None:
+        self.ask = ask
+        self.windows = windows
+        self.heard: list[Heard] = []
+        self._curves: FloatArray | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.heard) == len(self.windows)
+
+    def curves(self, channels: int) -> FloatArray:
+        """``(frames, channels)``, made from the whole recording once."""
+        if self._curves is None:
+            similarity = np.zeros(0) if self.ask.similarity is None else self.ask.similarity
+            self._curves = similarity_curves(similarity, channels)
+        return self._curves
+
+    def hear(self, window: range, ends: FloatArray, scores: FloatArray, saliency: FloatArray) -> None:
+        """Take a window's answer: spans as fractions of the window become seconds of the recording."""
+        ask = self.ask
+        start_s, end_s = extent(window, ask.grid, ask.duration_s)
+        seconds = start_s + np.clip(ends.astype(np.float64), 0.0, 1.0) * (end_s - start_s)
+        moments = [
+            ScoredMoment(float(s), float(e), float(c)) for (s, e), c in zip(seconds, scores, strict=True)
+        ]
+        self.heard.append(Heard(window, moments, saliency[: len(window)].astype(np.float32)))
+
+    def answer(self, nms: float | None, top_k: int | None) -> Answer:
+        ask = self.ask
+        if not self.heard:
+            return Answer([], np.zeros(0, dtype=np.float32))
+        moments = merge_moments(self.heard, ask.grid, ask.duration_s)
+        if nms is not None:
+            moments = suppress(moments, nms)
+        return Answer(moments[:top_k], merge_saliency(self.heard, len(ask.frames)))
+
+
+def _answers(outputs: Outputs) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Ends, scores and saliency of each item, as arrays."""
+    ends = to_ends(outputs.spans[-1]).cpu().numpy()
+    scores = outputs.score_logits[-1].sigmoid().cpu().numpy()
+    saliency = outputs.saliency.sigmoid().cpu().numpy()
+    return zip(ends, scores, saliency, strict=True)
+
+
+@dataclass
+class DetrFinder:
+    """A trained network behind the interface of ``amr.retrieval.find``; each distinct query is encoded once.
+
+    Args:
+        model: the network.
+        encoder: its text side is used, and its joint space where the network takes similarities.
+        nms: see :meth:`MomentModel.stream`.
+    """
+
+    model: MomentModel
+    encoder: Encoder
+    nms: float | None = None
+    listens: bool = True
+    _text: dict[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+
+    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
+        """One answer a query, in order."""
+        return self.model.predict(self.asks(recording, queries), nms=self.nms)
+
+    def asks(self, recording: Recording, queries: Sequence[str]) -> list[Ask]:
+        """The queries, asked of one recording; chain them over recordings for :meth:`MomentModel.stream`."""
+        self._encode(queries)
+        similarity = self._similarity(recording, queries) if self.model.config.similarity_channels else None
+        return [
+            Ask(
+                name=recording.vid,
+                frames=recording.frames,
+                grid=recording.grid,
+                duration_s=recording.duration_s,
+                tokens=self._text[query][0],
+                similarity=None if similarity is None else similarity[:, number],
+            )
+            for number, query in enumerate(queries)
+        ]
+
+    def _encode(self, queries: Sequence[str]) -> None:
+        new = [query for query in dict.fromkeys(queries) if query not in self._text]
+        if new:
+            features = self.encoder.encode_text(new)
+            joint = self.encoder.joint_text(np.stack([text.pooled for text in features]))
+            tokens = [text.tokens for text in features]
+            self._text.update(zip(new, zip(tokens, joint, strict=True), strict=True))
+
+    def _similarity(self, recording: Recording, queries: Sequence[str]) -> FloatArray:
+        text = np.stack([self._text[query][1] for query in queries])
+        joint: FloatArray = self.encoder.joint_audio(recording.frames)
+        return joint @ text.T
+
+
+def load_model(
+    path: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    lighthouse_mask: bool = False,
+    batch_size: int = BATCH_SIZE,
+) -> MomentModel:
+    """A model from a file: our own safetensors, or a ``.ckpt`` of Lighthouse or the DCASE baseline.
+
+    Args:
+        path: the file; nothing in it is ever executed.
+        device: where the model runs.
+        lighthouse_mask: repeat Lighthouse's attention mask (``--compat lighthouse``), which lets batch mates
+            into a result; for imported checkpoints only.
+        batch_size: windows in one pass.
+
+    Raises:
+        InputError: the file is neither, is damaged, or is ours and ``lighthouse_mask`` is set.
+        OSError: it cannot be read.
+    """
+    if is_archive(path):
+        return MomentModel(
+            read_lighthouse(path, lighthouse_mask=lighthouse_mask), device=device, batch_size=batch_size
+        )
+    if lighthouse_mask:
+        raise InputError("--compat lighthouse is for imported .ckpt files only", where=path)
+    return MomentModel(read_checkpoint(path), device=device, batch_size=batch_size)
