@@ -35,8 +35,8 @@ class Batch:
         ends: ``(batch, windows, 2)`` (start, end) as fractions of the stretch, padded.
         is_window: ``(batch, windows)`` where ``ends`` is real.
         kept: ``(batch, targets)`` which of the windows are targets; -1 for none.
-        negative: ``(batch,)`` place in the batch whose text is each item's negative; its own place where every
-            text of the batch is answered by its recording.
+        negative: ``(batch,)`` place in the batch whose text is each item's negative; its own place where
+            every text of the batch is answered by its recording.
         noise_key, jitter_key: of the draws that are made where the tensors are.
     """
 
@@ -111,11 +111,11 @@ def draw_batch(
 
 
 def draw_absent(corpus: Corpus, items: IntArray, part: float, key: KeyOf) -> IntArray:
-    """``(batch,)`` the item whose query is asked: mostly its own, else one that the recording does not answer.
+    """``(batch,)`` the item whose query is asked: its own, or one that the recording does not answer.
 
     An item for which ``TRIES`` draws find none keeps its own query.
     """
-    asking = items.copy()
+    asking: IntArray = items.copy()
     if part == 0.0:
         return asking
     chosen = uniform(key("absent"), items, 1)[:, 0] < part
@@ -136,7 +136,7 @@ def draw_wordings(corpus: Corpus, asking: IntArray, items: IntArray, key: int | 
 def draw_stretches(
     corpus: Corpus, items: IntArray, window_frames: int, key: KeyOf
 ) -> tuple[IntArray, IntArray]:
-    """``(batch,)`` first frame and number of frames: all, or a window about the middle of one of its moments."""
+    """``(batch,)`` first frame and number of frames: all, or a stretch about one of its moments."""
     total = corpus.num_frames[items]
     count = np.minimum(total, window_frames)
     first = np.zeros_like(count)
@@ -178,7 +178,7 @@ def stretch_windows(
 def stretch_bounds(
     corpus: Corpus, recording: IntArray, first: IntArray, count: IntArray
 ) -> npt.NDArray[np.float64]:
-    """``(batch, 2)`` when each stretch starts and ends, in seconds; a whole recording is ``(0, duration)``."""
+    """``(batch, 2)`` start and end of each stretch in seconds; a whole recording is ``(0, duration)``."""
     bounds_s = np.zeros((len(recording), 2))
     bounds_s[:, 1] = corpus.durations_s[recording]
     for place in np.flatnonzero(count < corpus.frames.counts[recording]):
@@ -202,12 +202,12 @@ def draw_targets(is_window: BoolArray, items: IntArray, most: int, key: int) -> 
 def find_negatives(corpus: Corpus, recording: IntArray, meaning: IntArray) -> IntArray:
     """``(batch,)`` for each item the next in the batch whose query its recording does not answer.
 
-    QD-DETR takes the next one whatever it asks; two queries on one recording then teach the opposite of what is
-    true.
+    QD-DETR takes the next one whatever it asks; two queries on one recording then teach the opposite of what
+    is true.
     """
     batch = len(recording)
     own = np.arange(batch)
-    negative = own.copy()
+    negative: IntArray = own.copy()
     for step in range(1, min(batch, TRIES + 1)):
         other = (own + step) % batch
         fits = (meaning[other] != meaning) & ~corpus.is_heard(recording, meaning[other])
@@ -215,14 +215,25 @@ def find_negatives(corpus: Corpus, recording: IntArray, meaning: IntArray) -> In
     return negative
 
 
-def gather_chunk(corpus: Corpus, batch: Batch, part: slice, settings: TrainSettings) -> Chunk:
-    """The tensors of some items of a batch, on the device of the corpus's frames."""
-    device = corpus.frames.values.device
-    audio, audio_mask = corpus.frames.gather(batch.recording[part], batch.first[part], batch.count[part])
+def gather_chunk(
+    corpus: Corpus,
+    batch: Batch,
+    part: slice,
+    settings: TrainSettings,
+    device: torch.device,
+    *,
+    max_tokens: int,
+) -> Chunk:
+    """The tensors of some items of a batch, on ``device``; tokens beyond ``max_tokens`` are cut off."""
+    audio, audio_mask = corpus.frames.gather(
+        batch.recording[part], batch.first[part], batch.count[part], device
+    )
     mine = np.arange(len(batch))[part]
     strangers, negative_index = place_negatives(mine, batch.negative[part])
     texts = batch.text[np.concatenate([mine, strangers])]
-    text, text_mask = gather_text(corpus, texts, device)
+    text, text_mask = corpus.tokens.gather(
+        texts, np.zeros_like(texts), np.minimum(corpus.tokens.counts[texts], max_tokens), device
+    )
     frame_mask = audio_mask
     if frame_mask is None:
         frame_mask = torch.ones(audio.shape[:2], dtype=torch.bool, device=device)
@@ -240,13 +251,6 @@ def gather_chunk(corpus: Corpus, batch: Batch, part: slice, settings: TrainSetti
         negative_index=on_device(negative_index, device),
         targets=keep_targets(targets, batch.kept[part], device),
     )
-
-
-def gather_text(corpus: Corpus, texts: IntArray, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Tokens ``(texts, tokens, dim)`` and their mask, on ``device``."""
-    count = corpus.tokens.counts[texts]
-    text, mask = corpus.tokens.gather(texts, np.zeros_like(texts), count)
-    return text.to(device), None if mask is None else mask.to(device)
 
 
 def place_negatives(mine: IntArray, negative: IntArray) -> tuple[IntArray, IntArray]:

@@ -1,7 +1,7 @@
 """A training set in memory: every frame and every token in one array each, items as columns.
 
-An item is an annotation: one query on one recording. Batches are gathered by index, so that no file is opened and
-no record is parsed after this.
+An item is an annotation: one query on one recording. Batches are gathered by index, so that no file is opened
+and no record is parsed after this.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
+from amr.formats.annotations import Annotation
 from amr.moments import FrameGrid
 from amr.training.draws import IntArray
 
@@ -41,22 +42,24 @@ class Packed:
         """``(sequences,)`` the length of each."""
         return np.diff(self.start)
 
-    def gather(self, sequences: IntArray, first: IntArray, count: IntArray) -> tuple[Tensor, Tensor | None]:
+    def gather(
+        self, sequences: IntArray, first: IntArray, count: IntArray, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
         """Stretches of sequences as ``(n, longest, dim)`` float32 and the mask of what is real.
 
         Args:
             sequences: ``(n,)`` which.
             first: ``(n,)`` where each stretch begins.
             count: ``(n,)`` how long it is, at least 1.
+            device: where the result shall lie.
 
         Returns:
             values, zero at padding, and ``(n, longest)`` bool; ``None`` when all are equally long.
         """
         place = np.arange(int(count.max()))
         rows = (self.start[sequences] + first)[:, None] + np.minimum(place, count[:, None] - 1)
-        device = self.values.device
-        values = self.values.index_select(0, on_device(rows.ravel(), device)).float()
-        values = values.unflatten(0, rows.shape)
+        values = self.values.index_select(0, on_device(rows.ravel(), self.values.device))
+        values = sent(values, device).float().view(*rows.shape, -1)
         if int(count.min()) == len(place):
             return values, None
         mask = on_device(place < count[:, None], device)
@@ -65,8 +68,14 @@ class Packed:
 
 def on_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
     """A numpy array as a tensor; the host does not wait for the copy to a GPU."""
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return sent(torch.from_numpy(np.ascontiguousarray(array)), device)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on ``device``; the host does not wait for the copy to a GPU."""
+    if tensor.device.type == device.type:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -83,11 +92,10 @@ class Corpus:
         wordings: for each item, the texts that ask for it; its own query first.
         windows_start: ``(items + 1,)`` offsets into ``windows_s``.
         windows_s: ``(windows, 2)`` moments inside their recording, in file order, none twice.
-        meaning: ``(items,)`` a number for what an item asks for: its ``label`` where it has one, else its query.
+        meaning: ``(items,)`` what an item asks for as a number: its ``label``, else its query.
         heard: ``(pairs,)`` sorted ``recording * meanings + meaning`` of everything that is annotated.
         meanings: how many meanings there are.
-        qids: the items' ids as in the file.
-        where: ``file:line`` of each item.
+        annotations: the items as in the file.
         encoder: what made the features; None where the files do not say.
         sha256: of the frames and tokens in use.
     """
@@ -105,8 +113,7 @@ class Corpus:
     meaning: IntArray
     heard: IntArray
     meanings: int
-    qids: Sequence[int | str]
-    where: Sequence[str]
+    annotations: Sequence[Annotation]
     encoder: EncoderIdentity | None
     sha256: str
 

@@ -1,8 +1,8 @@
 """Random numbers that belong to an item, not to a moment in time.
 
-A draw is a function of (seed, epoch, purpose, item): order, batches, chunks, processes and resuming cannot change
-it, and no generator's state needs to be kept. The function is SplitMix64 (Steele, Lea and Flood 2014), a counter
-and a mixing of its bits, over whole arrays.
+A draw is a function of (seed, epoch, purpose, item): order, batches, chunks, processes and resuming cannot
+change it, and no generator's state needs to be kept. The function is SplitMix64 (Steele, Lea and Flood 2014),
+a counter and a mixing of its bits, over whole arrays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """SplitMix64's finaliser: every bit of the input changes half of the output."""
     x = (x ^ (x >> np.uint64(30))) * MIX_1
     x = (x ^ (x >> np.uint64(27))) * MIX_2
-    return x ^ (x >> np.uint64(31))
+    out: npt.NDArray[np.uint64] = x ^ (x >> np.uint64(31))
+    return out
 
 
 def key_of(seed: int, epoch: int, purpose: str) -> int:
@@ -41,7 +42,8 @@ def uniform(key: int, items: IntArray, count: int) -> FloatArray:
     rows = mixed((items.astype(np.uint64) + np.uint64(1)) * GOLDEN ^ np.uint64(key))
     counters = np.arange(1, count + 1, dtype=np.uint64) * GOLDEN
     bits = mixed(rows[:, None] + counters[None, :]) >> np.uint64(40)
-    return bits.astype(np.float32) * np.float32(2.0**-24)
+    out: FloatArray = bits.astype(np.float32) * np.float32(2.0**-24)
+    return out
 
 
 def whole(key: int, items: IntArray, below: IntArray) -> IntArray:

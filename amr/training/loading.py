@@ -1,4 +1,4 @@
-"""From annotations and feature files to a :class:`Corpus`: what is missing or broken is named, not skipped."""
+"""From annotations and feature files to a :class:`Corpus`; what is missing or broken is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LoadOptions:
 
     Args:
         memory_bytes: frames that would take more are mapped from a scratch file instead of held in memory.
-        on_broken: called with what is missing or broken, which is then left out; None: the first error ends it.
+        on_broken: called with what is missing or broken, which is then left out; None: that ends it.
     """
 
     memory_bytes: int
@@ -54,8 +54,8 @@ def load_corpus(
     """Read all that training or validation needs.
 
     Raises:
-        InputError: recordings or queries have no features, features hold values that are not finite, an annotation
-            names no moment that lies in its recording; or nothing is left under ``options.on_broken``.
+        InputError: recordings or queries have no features, or features that are not finite numbers; or no
+            annotation is left.
     """
     annotations = with_features(annotations, features, options)
     annotations = with_text(annotations, features, options)
@@ -84,8 +84,7 @@ def load_corpus(
         meaning=meaning,
         heard=np.unique(recording * meanings + meaning),
         meanings=meanings,
-        qids=[annotation.qid for annotation in annotations],
-        where=[annotation.where for annotation in annotations],
+        annotations=annotations,
         encoder=stored_identity(features),
         sha256=fingerprint(frames.values, tokens.values),
     )
@@ -182,10 +181,10 @@ def frames_problem(frames: npt.NDArray[np.float32]) -> str:
 def allocate(
     shape: tuple[int, int], dtype: npt.DTypeLike, memory_bytes: int
 ) -> npt.NDArray[np.floating[npt.NBitBase]]:
-    """An array in memory, or, where it is larger than ``memory_bytes``, mapped from a scratch file without a name.
+    """An array in memory or, where it is larger than ``memory_bytes``, mapped from a scratch file.
 
-    The scratch file lies in the folder for temporary files ($TMPDIR) and is gone when the process ends, however it
-    ends.
+    The scratch file lies in the folder for temporary files ($TMPDIR) and is gone when the process ends,
+    however it ends.
     """
     if int(np.prod(shape)) * np.dtype(dtype).itemsize <= memory_bytes:
         return np.zeros(shape, dtype=dtype)
@@ -198,8 +197,8 @@ def pack_tokens(
 ) -> tuple[Packed, list[IntArray]]:
     """The tokens of every text in one tensor, and the texts of each annotation, its own query first.
 
-    Further wordings stand in an annotation's ``paraphrases``; those without text features are passed over, since
-    they are offered, not asked for.
+    Further wordings stand in an annotation's ``paraphrases``; those without text features are passed over,
+    since they are offered, not asked for.
     """
     number: dict[str, int] = {}
     tokens: list[npt.NDArray[np.float32]] = []
@@ -262,7 +261,7 @@ def with_windows(
 
 
 def usable_windows(annotation: Annotation, duration_s: float, notices: Notices) -> list[Window]:
-    """The moments of an annotation that lie in its recording, cut off at its end, in file order, none twice."""
+    """The moments of an annotation inside its recording, cut off at its end, in file order, none twice."""
     length_s = annotation.duration_s
     if length_s is not None and abs(length_s - duration_s) > LENGTH_TOLERANCE_S:
         notices.add("annotated duration and features differ by more than 2 s", annotation.where)
@@ -305,5 +304,5 @@ def fingerprint(*tensors: Tensor) -> str:
     """sha256 of the bytes of tensors on the CPU."""
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(memoryview(tensor.numpy()).cast("B"))
+        digest.update(tensor.numpy().view(np.uint8).data)
     return digest.hexdigest()

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from amr.training.draws import IntArray, key_of
 
 POOL_BATCHES = 32
-"""Batches that are sorted by length together: large enough for little padding, small enough to stay random."""
+"""Batches that are sorted by length together: enough for little padding, few enough to stay random."""
 
 
 def epoch_batches(lengths: IntArray, *, batch_size: int, seed: int, epoch: int) -> list[IntArray]:
     """Every item once, in batches; the last one may be smaller.
 
-    The items are shuffled, cut into pools of ``POOL_BATCHES`` batches, sorted by length inside a pool (items of
-    equal length stay shuffled), cut into batches, and the batches are shuffled.
+    The items are shuffled, cut into pools of ``POOL_BATCHES`` batches, sorted by length inside a pool (items
+    of equal length stay shuffled), cut into batches, and the batches are shuffled.
 
     Args:
         lengths: ``(items,)`` frames of each item.

@@ -42,8 +42,8 @@ class TrainSettings:
         learning_rate, weight_decay: AdamW's.
         epochs: passes over the training set.
         batch_size: pairs of stretch and query a step of the optimiser, over all processes together.
-        schedule: of the learning rate: ``constant``; ``cosine`` down to ``final_learning_rate`` at the last step;
-            ``step``: times ``step_factor`` every ``step_epochs``.
+        schedule: of the learning rate: ``constant``; ``cosine`` down to ``final_learning_rate`` at the last
+            step; ``step``: times ``step_factor`` every ``step_epochs``.
         final_learning_rate: where a cosine schedule ends.
         step_epochs: Lighthouse's ``lr_drop``; at 400 it never came in 200 epochs.
         step_factor: of a ``step`` schedule.
@@ -52,19 +52,19 @@ class TrainSettings:
         precision: of the forward pass; weights, losses and the optimiser are float32 throughout.
         span_jitter: largest shift of a target's ends, as a part of its width.
         relevant_windows: which windows label frames as relevant.
-        max_windows: most targets an item (never more than the network's queries); which are kept is drawn anew
+        max_windows: most targets an item, never more than the network's queries; which are kept is drawn anew
             each epoch. Frames of the others stay relevant.
         seed: of every draw.
-        absent_share: part of the items whose query is replaced by one that their recording is not annotated with;
-            their answer is that nothing is there.
+        absent_share: part of the items whose query is replaced by one that their recording is not annotated
+            with; their answer is that nothing is there.
         vary_wording: draw among an annotation's ``paraphrases`` each epoch, where it has some.
         ema_decay: weights are averaged after every step with this decay; the average is what is validated and
             kept. 0: no average.
         validate_epochs: epochs from one validation to the next; the last epoch is always validated.
         metric: figure of the validation that decides which weights are kept.
         patience: validations without a better figure after which training ends; 0: never.
-        chunk_frames: frames that are computed at once; a batch is worked off in chunks whose gradients are added.
-            Memory grows with it, results do not depend on how many chunks run at a time. 0: by device.
+        chunk_frames: frames that are computed at once; a batch is worked off in chunks whose gradients are
+            added. Memory grows with it; how many chunks run at a time changes no result. 0: by device.
         compile: run the network through ``torch.compile``.
     """
 

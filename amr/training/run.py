@@ -1,0 +1,281 @@
+"""A training run: epochs of steps, validations, the best weights kept, a state that can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from amr.errors import InputError
+from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from amr.training.batches import Batch, draw_batch
+from amr.training.draws import IntArray
+from amr.training.job import Job, LossNotFiniteError, Outcome, StoppedError, new_network, require_metric
+from amr.training.journal import Journal
+from amr.training.lanes import Lanes
+from amr.training.order import epoch_batches
+from amr.training.plan import differences
+from amr.training.processes import Processes
+from amr.training.runstate import Progress, RunState, read_state, write_state
+from amr.training.schedule import learning_rate
+from amr.training.settings import TrainSettings
+from amr.training.step import Stepper
+from amr.training.validate import evaluate
+
+LOOK_EVERY_STEPS = 50
+"""Steps between questions to a GPU, or to other processes, whether all is well; a CPU is asked each step."""
+NAMED_ITEMS = 3
+
+
+class Run:
+    """One run, from its start or from its state to its end.
+
+    Args:
+        job: what it works with.
+        device: where the network lies.
+        lanes: threads, open.
+        processes: that work on it together.
+        resume: go on from the state beside the model, where there is one.
+
+    Raises:
+        InputError: the state belongs to another configuration or to other data, or validation cannot give the
+            figure that decides.
+    """
+
+    def __init__(
+        self, job: Job, device: torch.device, lanes: Lanes, processes: Processes, *, resume: bool
+    ) -> None:
+        if job.validation is not None:
+            require_metric(job.validation, job.plan.training.metric)
+        self.job = job
+        self.settings = job.plan.training
+        self.processes = processes
+        self.stepper = Stepper(new_network(job, device), job.plan, lanes, processes)
+        self.progress = Progress()
+        self.best_weights: dict[str, Tensor] | None = None
+        if resume and job.files.state.exists():
+            self._load()
+        self._saved_at = time.monotonic()
+        self._reported_at = self._saved_at
+        self._steps_per_epoch = -(-len(job.train) // self.settings.batch_size)
+
+    def _load(self) -> None:
+        path = self.job.files.state
+        state = read_state(path)
+        theirs = {"plan": state.plan, "data": state.data}
+        unlike = differences(theirs, {"plan": self._plan_fields(), "data": dict(self.job.data_sha256)})
+        if unlike:
+            raise InputError(
+                f"the run that left this state differs from this one: {'; '.join(unlike[:3])}",
+                where=path,
+                hint="give the same data and options as before, or start anew with --force",
+            )
+        self.stepper.load_state(dict(state.tensors))
+        self.progress = state.progress
+        if state.progress.best_metrics is not None and not state.progress.done:
+            self.best_weights = dict(read_checkpoint(self.job.files.model).weights)
+
+    def _plan_fields(self) -> dict[str, Any]:
+        """The plan as it reads back from JSON."""
+        fields: dict[str, Any] = json.loads(json.dumps(self.job.plan.to_fields()))
+        return fields
+
+    def finish(self) -> Outcome:
+        """Run to the end.
+
+        Raises:
+            LossNotFiniteError: the state before that step is on disk.
+            StoppedError: ``job.should_stop`` said so; the state is on disk.
+        """
+        if self.progress.done:
+            return self._outcome()
+        log = self.job.files.log if self.processes.is_first else None
+        with Journal(log, self.progress.log_bytes) as self._journal:
+            if self.progress.step == 0:
+                self._journal.add({"event": "start", **self._provenance()})
+            while self.progress.epoch < self.settings.epochs and not self._is_stale():
+                self._epoch()
+            self.progress = replace(self.progress, done=True)
+            self._save()
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        progress = self.progress
+        return Outcome(progress.best_epoch, dict(progress.best_metrics or {}), progress.epoch)
+
+    def _is_stale(self) -> bool:
+        """Whether patience has run out."""
+        return 0 < self.settings.patience <= self.progress.stale
+
+    def _epoch(self) -> None:
+        """What is left of an epoch, and what follows it."""
+        began_at, first_batch = time.monotonic(), self.progress.batch
+        epoch, train = self.progress.epoch, self.job.train
+        window_frames = self.job.plan.network.window_frames
+        batches = self._batches(epoch)
+        for index in range(first_batch, len(batches)):
+            batch = draw_batch(train, batches[index], self._capped, epoch, window_frames=window_frames)
+            self._step(batch, len(batches))
+        items = sum(len(batch) for batch in batches[first_batch:])
+        self._require_sound()
+        trained_s = time.monotonic() - began_at
+        record = {
+            "event": "epoch",
+            "epoch": epoch + 1,
+            "step": self.progress.step,
+            "learning_rate": self._rate(self.progress.step - 1),
+            "loss": self.stepper.take_means(len(train)),
+            "samples_per_s": round(items / trained_s, 1),
+        }
+        self.progress = replace(self.progress, epoch=epoch + 1, batch=0)
+        if (epoch + 1) % self.settings.validate_epochs == 0 or epoch + 1 == self.settings.epochs:
+            record |= self._validate()
+        record["seconds"] = round(time.monotonic() - began_at, 2)
+        self._journal.add(record)
+        self.job.report(record)
+        self._stop_if_asked()
+        self._maybe_save()
+
+    def _batches(self, epoch: int) -> list[IntArray]:
+        """The items of each batch of an epoch."""
+        return epoch_batches(
+            self.job.train.num_frames.clip(max=self.job.plan.network.window_frames),
+            batch_size=self.settings.batch_size,
+            seed=self.settings.seed,
+            epoch=epoch,
+        )
+
+    @property
+    def _capped(self) -> TrainSettings:
+        """Settings with no more targets an item than the network has queries."""
+        most = min(self.settings.max_windows, self.job.plan.network.queries)
+        return replace(self.settings, max_windows=most)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.settings, step, self._steps_per_epoch)
+
+    def _step(self, batch: Batch, of_batches: int) -> None:
+        """One step, and what must be looked at after it."""
+        step = self.progress.step
+        self.stepper.step(self.job.train, batch, learning_rate=self._rate(step), step=step)
+        self.progress = replace(self.progress, step=step + 1, batch=self.progress.batch + 1)
+        look = (step + 1) % LOOK_EVERY_STEPS == 0 or self.progress.batch == of_batches
+        if look or self.stepper.device.type == "cpu":
+            self._require_sound()
+            self._report_step(of_batches)
+        if (look or self.processes.count == 1) and self.progress.batch < of_batches:
+            self._stop_if_asked()
+            self._maybe_save()
+
+    def _stop_if_asked(self) -> None:
+        """Leave a state and end; every process comes to the same conclusion."""
+        if not self.processes.any(self.job.should_stop(), self.stepper.device):
+            return
+        self._save()
+        raise StoppedError(
+            f"stopped after step {self.progress.step}, in epoch {self.progress.epoch + 1}",
+            where=self.job.files.model,
+            hint="the same command with --resume goes on from there",
+        )
+
+    def _report_step(self, of_batches: int) -> None:
+        now = time.monotonic()
+        if now - self._reported_at >= 1.0:
+            self._reported_at = now
+            progress = self.progress
+            self.job.report(
+                {"event": "step", "epoch": progress.epoch + 1, "batch": progress.batch, "batches": of_batches}
+            )
+
+    def _require_sound(self) -> None:
+        """End the run, with a state, where a loss or gradient was not finite."""
+        step = self.stepper.broken_at()
+        if step is None:
+            return
+        epoch, number = divmod(step, self._steps_per_epoch)
+        self.progress = replace(self.progress, epoch=epoch, batch=number, step=step)
+        self._save()
+        annotations = [self.job.train.annotations[item] for item in self._batches(epoch)[number]]
+        among = ", ".join(each.where or str(each.qid) for each in annotations[:NAMED_ITEMS])
+        raise LossNotFiniteError(
+            f"the loss or its gradient is not finite at step {step + 1} (epoch {epoch + 1}, "
+            f"batch {number + 1} with {among}{', ...' if len(annotations) > NAMED_ITEMS else ''}; "
+            f"learning rate {self._rate(step):.3g}); the weights before it are in {self.job.files.state}",
+            where=self.job.files.model,
+            hint="a lower --learning-rate, a --gradient-clip or --precision float32 may help",
+        )
+
+    def _validate(self) -> dict[str, Any]:
+        """Figures of the weights as they are, which are kept if they are the best."""
+        if self.job.validation is None:
+            self._keep({})
+            return {}
+        began_at = time.monotonic()
+        metrics = evaluate(self.stepper, self.job.validation)
+        value = metrics[self.settings.metric]
+        progress = self.progress
+        is_best = progress.best is None or value > progress.best
+        if is_best:
+            self.progress = replace(progress, best=value)
+            self._keep(metrics)
+        else:
+            self.progress = replace(progress, stale=progress.stale + 1)
+        taken_s = round(time.monotonic() - began_at, 2)
+        return {"metrics": metrics, "best": is_best, "validation_seconds": taken_s}
+
+    def _keep(self, metrics: Mapping[str, float]) -> None:
+        """Remember the weights as the ones that the model will have."""
+        self.best_weights = self.stepper.flat.named(self.stepper.kept_values)
+        self.progress = replace(
+            self.progress, stale=0, best_epoch=self.progress.epoch, best_metrics=dict(metrics)
+        )
+
+    def _maybe_save(self) -> None:
+        """Write model and state if the last time is long enough ago; every process agrees."""
+        if self.processes.is_first and time.monotonic() - self._saved_at >= self.job.save_every_s:
+            self._save()
+
+    def _save(self) -> None:
+        """Write model, log and state, in this order: a state never names what is not on disk."""
+        if not self.processes.is_first:
+            return
+        if self.best_weights is not None:
+            write_checkpoint(self.job.files.model, self._checkpoint(self.best_weights), force=True)
+        self.progress = replace(self.progress, log_bytes=self._journal.sync())
+        write_state(
+            self.job.files.state,
+            RunState(self.progress, self._plan_fields(), dict(self.job.data_sha256), self.stepper.state()),
+        )
+        self._saved_at = time.monotonic()
+
+    def _checkpoint(self, weights: Mapping[str, Tensor]) -> Checkpoint:
+        progress = self.progress
+        return Checkpoint(
+            config=self.job.plan.network,
+            weights=weights,
+            encoder=self.job.encoder,
+            preset=self.job.plan.preset,
+            history=self.job.history,
+            metrics=dict(progress.best_metrics or {}),
+            data_sha256=self.job.data_sha256,
+            training={**self._provenance(), "epoch": progress.best_epoch},
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        """The effective configuration, and what else decides the numbers."""
+        plan = self._plan_fields()
+        return {
+            "preset": plan["preset"],
+            "network": plan["network"],
+            "loss": plan["loss"],
+            "training": plan["training"],
+            "data_sha256": dict(self.job.data_sha256),
+            "torch": torch.__version__,
+            "device": self.stepper.device.type,
+            "processes": self.processes.count,
+        }

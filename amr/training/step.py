@@ -1,0 +1,211 @@
+"""One step of training: the losses of a batch, their gradient, and the optimiser's move.
+
+Nothing here asks a GPU for a value: the host runs ahead and prepares the next batch. A step whose loss or
+gradient is not finite is not made, nor any after it, on the device; :meth:`Stepper.broken_at` tells the host
+later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from amr.models.losses import LossConfig, total_loss
+from amr.models.network import MomentNetwork
+from amr.training.batches import Batch, gather_chunk
+from amr.training.corpus import Corpus
+from amr.training.draws import key_of
+from amr.training.lanes import Lanes, seed_lane, use_lane_dropout
+from amr.training.order import chunks, share
+from amr.training.parameters import FlatParameters
+from amr.training.plan import Plan
+from amr.training.processes import Processes
+
+CPU_CHUNK_FRAMES = 1024
+"""About 16 stretches of 60 frames: they stay in a core's cache better than more, and cost no speed."""
+GPU_CHUNK_FRAMES = 131_072
+"""A batch of 2,000 stretches of 60 frames at once; 22 MB a stretch without mixed precision."""
+FIRST_EMA_STEPS = 10
+"""The average starts nearly as the weights themselves: decay ``min(d, (1 + t) / (10 + t))`` at step t."""
+
+
+@dataclass(frozen=True)
+class ChunkJob:
+    """One chunk of a batch.
+
+    Args:
+        corpus, batch: where it is from.
+        part: its items.
+        key: of its dropout.
+    """
+
+    corpus: Corpus
+    batch: Batch
+    part: slice
+    key: int
+
+
+def part_names(loss: LossConfig) -> list[str]:
+    """The parts of the loss that a run reports, ``total`` first."""
+    saliency = ["ranking", "contrast", "negative_pair"] if loss.saliency else []
+    return ["total", "l1", "overlap", "score", "auxiliary", *saliency]
+
+
+class Stepper:
+    """A network in training: weights, their average, AdamW's moments, and the gradient's buffer.
+
+    Args:
+        network: on its device.
+        plan: losses and settings.
+        lanes: threads for the chunks; on a GPU one.
+        processes: that work on the same batches.
+    """
+
+    def __init__(self, network: MomentNetwork, plan: Plan, lanes: Lanes, processes: Processes) -> None:
+        use_lane_dropout(network)
+        self.network = network
+        self.plan = plan
+        self.lanes = lanes
+        self.processes = processes
+        self.flat = FlatParameters(network)
+        self.device = self.flat.values.device
+        processes.share_first(self.flat.values)
+        self.average = self.flat.values.clone() if plan.training.ema_decay else None
+        self.parts = part_names(plan.loss)
+        self._buffer = torch.zeros(len(self.flat) + len(self.parts), device=self.device)
+        self._gradient = self._buffer[: len(self.flat)]
+        self._gradient_views = self.flat.views(self._gradient)
+        self._part_values = self._buffer[len(self.flat) :]
+        self.sums = torch.zeros(len(self.parts), device=self.device)
+        self._broken = torch.zeros((), device=self.device)
+        self._first_broken = torch.full((), -1.0, dtype=torch.float64, device=self.device)
+        self.flat.values.grad = self._gradient
+        self.optimiser = torch.optim.AdamW(
+            [self.flat.values], weight_decay=plan.training.weight_decay, fused=True
+        )
+        self._forward = torch.compile(network, dynamic=True) if plan.training.compile else network
+
+    @property
+    def chunk_frames(self) -> int:
+        """Frames that are computed at once."""
+        automatic = GPU_CHUNK_FRAMES if self.device.type == "cuda" else CPU_CHUNK_FRAMES
+        return self.plan.training.chunk_frames or automatic
+
+    def step(self, corpus: Corpus, batch: Batch, *, learning_rate: float, step: int) -> None:
+        """Make one step.
+
+        Args:
+            corpus: where the batch is from.
+            batch: the whole batch; this process works on its share.
+            learning_rate: of this step.
+            step: steps that were made before.
+        """
+        self.network.train()
+        self._buffer.zero_()
+        for gradients, parts in self.lanes.map(self._chunk_gradient, self._jobs(corpus, batch, step)):
+            used = [
+                (view, g) for view, g in zip(self._gradient_views, gradients, strict=True) if g is not None
+            ]
+            torch._foreach_add_([view for view, _ in used], [g for _, g in used])
+            self._part_values.add_(parts)
+        self.processes.add_up(self._buffer)
+        self._move(learning_rate, step)
+        made = torch.where(self._broken > 0, 0.0, self._part_values)
+        self.sums.add_(made, alpha=len(batch))
+
+    def _jobs(self, corpus: Corpus, batch: Batch, step: int) -> list[ChunkJob]:
+        """This process's chunks; where they are cut does not depend on how many threads there are."""
+        parts = chunks(batch.count, frames=self.chunk_frames, processes=self.processes.count)
+        seed = self.plan.training.seed
+        return [
+            ChunkJob(corpus, batch, parts[index], key_of(seed, step, f"dropout {parts[index].start}"))
+            for index in share(len(parts), self.processes.rank, self.processes.count)
+        ]
+
+    def _chunk_gradient(self, job: ChunkJob) -> tuple[tuple[Tensor | None, ...], Tensor]:
+        """The chunk's part in the batch's gradient and in the parts of its loss."""
+        seed_lane(job.key, self.device)
+        with torch.enable_grad():
+            parts = self.chunk_losses(job)
+            gradients = torch.autograd.grad(parts["total"], self.flat.parameters, allow_unused=True)
+        return gradients, torch.stack([parts[name].detach() for name in self.parts])
+
+    def chunk_losses(self, job: ChunkJob) -> dict[str, Tensor]:
+        """The losses of a chunk, so scaled that those of a batch's chunks add up to the batch's.
+
+        Means over items are weighted by the chunk's share of the batch; losses of spans are divided by the
+        targets of the whole batch.
+        """
+        batch, loss = job.batch, self.plan.loss
+        chunk = gather_chunk(
+            job.corpus,
+            batch,
+            job.part,
+            self.plan.training,
+            self.device,
+            max_tokens=self.network.config.max_tokens,
+        )
+        weight = len(chunk) / len(batch)
+        bfloat16 = self.plan.training.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            outputs = self._forward(
+                chunk.inputs, negatives=loss.negatives, negative_index=chunk.negative_index
+            )
+        num_targets = torch.full((), batch.num_targets * weight, device=self.device)
+        parts = total_loss(outputs, chunk.targets, chunk.inputs.frame_mask(), loss, num_targets=num_targets)
+        return {name: parts[name] * weight for name in self.parts}
+
+    def _move(self, learning_rate: float, step: int) -> None:
+        """Clip, step, average; nothing moves once a loss or gradient was not finite."""
+        settings = self.plan.training
+        norm = torch.linalg.vector_norm(self._gradient)
+        unsound = ~torch.isfinite(norm + self._part_values[0])
+        self._first_broken = torch.where(unsound & (self._first_broken < 0), step, self._first_broken)
+        self._broken = torch.maximum(self._broken, unsound.float())
+        if settings.gradient_clip:
+            self._gradient.mul_((settings.gradient_clip / (norm + 1e-6)).clamp(max=1))
+        self.optimiser.param_groups[0]["lr"] = learning_rate
+        # torch's fused AdamW makes no step where this is 1: the way gradient scaling tells it, without
+        # asking.
+        self.optimiser.found_inf = self._broken  # type: ignore[attr-defined]
+        self.optimiser.step()
+        if self.average is not None:
+            decay = min(settings.ema_decay, (1 + step) / (FIRST_EMA_STEPS + step))
+            self.average.lerp_(self.flat.values, (1 - decay) * (1 - self._broken))
+
+    def broken_at(self) -> int | None:
+        """The first step whose loss or gradient was not finite; asks the device."""
+        step = int(self._first_broken.item())
+        return None if step < 0 else step
+
+    def take_means(self, items: int) -> dict[str, float]:
+        """Mean of each part of the loss over ``items`` items since this was last asked; asks the device."""
+        means = (self.sums / max(items, 1)).tolist()
+        self.sums.zero_()
+        return dict(zip(self.parts, means, strict=True))
+
+    @property
+    def kept_values(self) -> Tensor:
+        """The weights that are validated and kept: the average where there is one."""
+        return self.flat.values if self.average is None else self.average
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later step depends on, on the CPU."""
+        moments = self.optimiser.state[self.flat.values]
+        tensors = {"weights": self.flat.values, "sums": self.sums, **moments}
+        if self.average is not None:
+            tensors["average"] = self.average
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`state`."""
+        self.flat.values.copy_(tensors["weights"])
+        self.sums.copy_(tensors["sums"])
+        if self.average is not None:
+            self.average.copy_(tensors["average"])
+        if "exp_avg" in tensors:
+            self.optimiser.state[self.flat.values] = {
+                name: tensors[name].to(self.device, copy=True) for name in ("step", "exp_avg", "exp_avg_sq")
+            }
