@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from amr.audio.decode import Samples, open_decoder, open_soundfile, require_audio_file
+from amr.audio.decode import UNKNOWN_FRAMES, Samples, open_decoder, open_soundfile, require_audio_file
 from amr.audio.files import find_audio
 
 BLOCK_SAMPLES = 1 << 16
@@ -80,3 +80,21 @@ def read_mono(path: Path, start_s: float, end_s: float) -> tuple[Samples, int]:
     with open_stretch(path, start_s, end_s) as (blocks, rate_hz):
         parts = [block.mean(axis=1, dtype=np.float32) for block in blocks]
     return (np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)), rate_hz
+
+
+def length_s(path: Path) -> float:
+    """A recording's length in seconds: as its header says, or decoded to the end where that is no promise.
+
+    Raises:
+        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        InputError: it is no sound.
+    """
+    require_audio_file(path)
+    try:
+        with open_soundfile(path) as file:
+            if file.format != "MP3" and 0 < file.frames < UNKNOWN_FRAMES:
+                return float(file.frames / file.samplerate)
+    except soundfile.LibsndfileError:
+        pass  # not one of libsndfile's forms: decoded below, where a failure is explained
+    with open_decoder(path) as decoder:
+        return sum(len(block) for block in decoder.blocks()) / decoder.sample_rate_hz

@@ -270,7 +270,8 @@
       button.type = "button";
       button.dataset.moment = key(isTrue, index);
       button.append(make("span", isTrue ? "key-true" : "key-found"));
-      button.append(isTrue ? `true · ${span(moment)}` : `${index + 1} · ${span(moment)} · score ${moment[2].toFixed(2)}`);
+      button.append(isTrue ? `true · ${span(moment)}` : `${index + 1} · ${span(moment)} · `);
+      if (!isTrue) button.append(make("span", "word", "score "), moment[2].toFixed(2));
       button.addEventListener("click", () => play(c, moment, key(isTrue, index)));
       item.append(button);
       list.append(item);

@@ -1,0 +1,209 @@
+"""Moments on their way between file forms: what predictions, annotations and label files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amr.errors import InputError
+from amr.formats.annotations import Annotation, is_moment, parse_annotation
+from amr.formats.notices import Notices
+from amr.formats.predictions import Prediction, parse_prediction
+from amr.formats.streams import display_name, open_input
+
+TIME_DECIMALS = 6
+
+
+class Window(NamedTuple):
+    """A moment, with its score where it is an answer."""
+
+    start_s: float
+    end_s: float
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """The moments of one query on one recording, from a file of any form.
+
+    Args:
+        vid: the recording's id.
+        query: the sentence or label.
+        windows: in the file's order.
+        qid: the query's id; None where the form has none.
+        duration_s: the recording's length, where known.
+        where: ``file:line``, for messages.
+    """
+
+    vid: str
+    query: str
+    windows: list[Window]
+    qid: int | str | None = None
+    duration_s: float | None = None
+    where: str = ""
+
+    @property
+    def ranked(self) -> list[Window]:
+        """Best first; windows without a score keep their order."""
+        return sorted(self.windows, key=lambda window: -(window.score or 0.0))
+
+    @property
+    def by_time(self) -> list[Window]:
+        return sorted(self.windows, key=lambda window: window[:2])
+
+
+def jsonl_track(record: dict[str, Any], where: str, notices: Notices) -> Track:
+    """A line of predictions or annotations, by its keys; windows that are no moments are left out, counted.
+
+    Raises:
+        InputError: it is neither.
+    """
+    known: Prediction | Annotation
+    if "pred_relevant_windows" in record:
+        known = parse_prediction(record, where)
+        windows = [Window(row[0], row[1], row[2] if known.has_scores else None) for row in known.windows]
+    else:
+        known = parse_annotation(record, where)
+        windows = [Window(row[0], row[1]) for row in known.windows]
+    good = [window for window in windows if is_moment(window.start_s, window.end_s)]
+    for _ in range(len(windows) - len(good)):
+        notices.add("window of no length, inverted or not a number, left out", where)
+    return Track(known.vid, known.query, good, known.qid, known.duration_s, where)
+
+
+def prediction_record(track: Track) -> dict[str, Any]:
+    """The track as a line of predictions, best first; without scores where none is known."""
+    scored = all(window.score is not None for window in track.windows)
+    return Prediction(
+        qid=track.qid if track.qid is not None else "",
+        query=track.query,
+        vid=track.vid,
+        windows=[[w.start_s, w.end_s, w.score or 0.0] for w in track.ranked],
+        duration_s=track.duration_s,
+        has_scores=scored,
+    ).record()
+
+
+def annotation_record(track: Track) -> dict[str, Any]:
+    """The track as a line of annotations, windows by time; scores are dropped."""
+    return Annotation(
+        qid=track.qid if track.qid is not None else "",
+        query=track.query,
+        vid=track.vid,
+        duration_s=track.duration_s,
+        windows=[[w.start_s, w.end_s] for w in track.by_time],
+    ).record()
+
+
+def plain(text: str) -> str:
+    """A sentence on one line: what is not printable, tabs and line ends too, becomes a space."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def identified(tracks: Iterable[Track], known: Sequence[Track], notices: Notices) -> list[Track]:
+    """The tracks with ids and lengths of ``known`` for the same recording and sentence; else ids ``VID_N``.
+
+    What ``known`` has and ``tracks`` lacks (someone deleted all its labels) is counted in ``notices``.
+    """
+    by_name = {(track.vid, plain(track.query)): track for track in known}
+    taken = {track.qid for track in known}
+    counts: dict[str, int] = {}
+    result = []
+    for track in tracks:
+        twin = by_name.pop((track.vid, plain(track.query)), None)
+        if twin is not None:
+            duration_s = track.duration_s if track.duration_s is not None else twin.duration_s
+            track = replace(track, qid=twin.qid, query=twin.query, duration_s=duration_s)
+        elif known:
+            notices.add("label that --ids does not know, given a new id", track.where)
+        qid = track.qid
+        while qid is None or (twin is None and qid in taken):
+            counts[track.vid] = counts.get(track.vid, 0) + 1
+            qid = f"{track.vid}_{counts[track.vid]}"
+        taken.add(qid)
+        result.append(replace(track, qid=qid))
+    for left in by_name.values():
+        notices.add("query of --ids without a label, left out", left.where)
+    return result
+
+
+def grouped(labels: Iterable[tuple[str, str, Window, str]]) -> list[Track]:
+    """Single labels ``(vid, query, window, where)`` as tracks, in the order in which they first come up."""
+    found: dict[tuple[str, str], Track] = {}
+    for vid, query, window, where in labels:
+        found.setdefault((vid, query), Track(vid, query, [], where=where)).windows.append(window)
+    return list(found.values())
+
+
+def by_recording(tracks: Iterable[Track]) -> dict[str, list[Track]]:
+    """Tracks of each recording, in order."""
+    found: dict[str, list[Track]] = {}
+    for track in tracks:
+        found.setdefault(track.vid, []).append(track)
+    return found
+
+
+def file_stem(vid: str) -> str:
+    """A recording's id where it can name a file in a folder.
+
+    Raises:
+        InputError: it could lead to another folder, is hidden, empty, too long, or not printable.
+    """
+    unsafe = not vid.isprintable() or any(char in vid for char in "/\\") or vid.startswith(".")
+    if unsafe or not vid.strip() or len(vid.encode("utf-8", "surrogatepass")) > 200:
+        raise InputError(
+            f"the recording id {vid[:80]!r} cannot name a file",
+            hint="choose a form that keeps all recordings in one file: csv or rttm",
+        )
+    return vid
+
+
+def read_text(source: str | Path) -> str:
+    """A whole text file, UTF-8 with or without a byte order mark.
+
+    Raises:
+        InputError: it is not there, or not UTF-8.
+    """
+    with open_input(source) as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 text (byte {error.start})", where=display_name(source)) from error
+
+
+def seconds(text: str, what: str, where: str) -> float:
+    """A number of seconds as people and programs write it; a decimal comma is understood.
+
+    Raises:
+        InputError: it is not a finite number.
+    """
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < float("inf"):
+        raise InputError(f"{what} is {text[:40]!r}, expected seconds", where=where)
+    return value
+
+
+def moment_window(start_s: float, end_s: float, score: float | None, where: str) -> Window:
+    """A window that is a moment.
+
+    Raises:
+        InputError: it has no length, or ends before it begins.
+    """
+    if end_s <= start_s:
+        raise InputError(
+            f"a label from {start_s:g} to {end_s:g} s has no length",
+            where=where,
+            hint="a moment needs a start and a later end: drag the label over its sound",
+        )
+    return Window(start_s, end_s, score)
+
+
+def number_text(value: float) -> str:
+    """A number of seconds with at most ``TIME_DECIMALS`` decimals, no exponent, no idle zeros."""
+    return f"{value:.{TIME_DECIMALS}f}".rstrip("0").rstrip(".") or "0"
