@@ -12,25 +12,39 @@ from amr.encoders.base import FloatFrames
 from amr.encoders.weightfiles import Tensors, dequantise_rows
 
 # Chosen on the open training clips: see docs/decisions/0002-embedded-encoder.md.
-SHARPNESS = 30.0
+SHARPNESS = 30.0  # tau of the softmax over classes
+MEAN_SHARE = 0.25  # of the mean over a class's prompts; the rest is the nearest prompt's
 
 
 @dataclass(frozen=True)
 class SoundClass:
-    """One of AudioSet's classes: its display name, and sentences that describe it."""
+    """One of AudioSet's classes.
+
+    Args:
+        name: its display name.
+        usual: its log probability in ordinary sound: the mean of log(p + 1e-4) over the open training
+            clips (one vote a label) and backgrounds, half and half. What the network hears everywhere tells
+            little: classes are compared by how far they rise above this. The command
+            ``tests/benchmarks/zero_shot.py --usual`` prints it.
+        prompts: sentences that describe it.
+    """
 
     name: str
+    usual: float
     prompts: tuple[str, ...]
 
 
 def read_classes(path: Path) -> list[SoundClass]:
-    """The classes of a ``classes.tsv``: number, name, then prompts between ``|``; in the network's order."""
+    """The classes of a ``classes.tsv``, in the network's order.
+
+    A line holds number, name, usual level and prompts, with tabs between them and ``|`` between prompts.
+    """
     classes: list[SoundClass] = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        number, name, prompts = line.split("\t")
+        number, name, usual, prompts = line.split("\t")
         if int(number) != len(classes):
             raise ValueError(f"{path}: class {number} stands in row {len(classes)}")
-        classes.append(SoundClass(name, tuple(prompts.split("|"))))
+        classes.append(SoundClass(name, float(usual), tuple(prompts.split("|"))))
     return classes
 
 
@@ -44,15 +58,20 @@ class PromptBank:
     def __init__(self, tensors: Tensors) -> None:
         embedding = dequantise_rows(tensors, "embedding")
         self.embedding = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
-        self.first_prompt: npt.NDArray[np.intp] = np.unique(tensors["class"], return_index=True)[1]
+        first, count = np.unique(tensors["class"], return_index=True, return_counts=True)[1:]
+        self.first_prompt: npt.NDArray[np.intp] = first
+        self.num_prompts: npt.NDArray[np.intp] = count
 
     def mixture(self, pooled: FloatFrames) -> FloatFrames:
         """``(queries, 384)`` unit vectors to ``(queries, classes)`` weights that sum to one.
 
-        t = softmax(tau * cosine of the query and the class's nearest prompt).
+        t = softmax(tau * s), where s is the query's cosine to the class's nearest prompt, drawn a little
+        towards the mean over all of its prompts.
         """
         cosine = pooled @ self.embedding.T
         nearest = np.maximum.reduceat(cosine, self.first_prompt, axis=1)
-        weights = np.exp(SHARPNESS * (nearest - nearest.max(axis=1, keepdims=True)))
+        mean = np.add.reduceat(cosine, self.first_prompt, axis=1) / self.num_prompts
+        likeness = (1.0 - MEAN_SHARE) * nearest + MEAN_SHARE * mean
+        weights = np.exp(SHARPNESS * (likeness - likeness.max(axis=1, keepdims=True)))
         result: FloatFrames = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
         return result

@@ -1,8 +1,9 @@
 """The embedded encoder: YAMNet hears 521 kinds of sound, MiniLM says which of them a sentence means.
 
-Frames are YAMNet's 1024-d embeddings. The joint space has one axis a class: a frame's coordinates are the log
-probabilities of the classes, log(p + 1e-4); a sentence's are the weights of the classes that it means,
-summing to one. Their inner product is the expected log probability of what was asked for.
+Frames are YAMNet's 1024-d embeddings. The joint space has one axis a class: a frame's coordinate is how far
+the log probability of that class, log(p + 1e-4), lies above its usual level; a sentence's are the weights of
+the classes that it means, summing to one. Their inner product is the expected log ratio of what was asked
+for.
 
 Nothing is loaded before it is needed: a query on stored features opens no audio network and no torch.
 """
@@ -90,11 +91,11 @@ class YamnetEncoder:
         return self.sentence_network.encode([self.tokenizer(query) for query in queries])
 
     def joint_audio(self, frames: FloatFrames) -> FloatFrames:
-        """``(frames, 1024)`` to ``(frames, 521)``: log(p + 1e-4) of every class."""
+        """``(frames, 1024)`` to ``(frames, 521)``: log(p + 1e-4) of every class, above its usual level."""
         weight, bias = self.classifier
         logits = frames.astype(np.float32) @ weight.T + bias
         probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0)))
-        joint: FloatFrames = np.log(probabilities + PROBABILITY_FLOOR).astype(np.float32)
+        joint: FloatFrames = np.log(probabilities + PROBABILITY_FLOOR) - self.usual_levels
         return joint
 
     def joint_text(self, pooled: FloatFrames) -> FloatFrames:
@@ -130,6 +131,11 @@ class YamnetEncoder:
         """Weight ``(521, 1024)`` and bias ``(521,)``."""
         weight, bias = self.audio_tensors["classifier.weight"], self.audio_tensors["classifier.bias"]
         return weight.astype(np.float32), bias.astype(np.float32)
+
+    @cached_property
+    def usual_levels(self) -> FloatFrames:
+        """``(521,)``: the mean of log(p + 1e-4) of each class in ordinary sound."""
+        return np.array([sound.usual for sound in self.classes], dtype=np.float32)
 
     @cached_property
     def sentence_network(self) -> MiniLM:
