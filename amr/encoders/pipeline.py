@@ -17,6 +17,7 @@ import numpy as np
 from amr.audio.ahead import decode_ahead
 from amr.audio.files import AudioFile
 from amr.encoders.base import Encoder, FloatFrames
+from amr.encoders.blocks import whole_blocks
 from amr.encoders.stream import SEGMENT_FRAMES, Samples, cut_segments
 from amr.errors import AmrError
 
@@ -89,7 +90,7 @@ def encode_many(
     if workers < 1:
         raise ValueError(f"workers {workers} must be at least 1")
     with ThreadPoolExecutor(workers, thread_name_prefix="encode") as pool:
-        events = read_events(encoder, files, segment_frames)
+        events = read_events(encoder, files, whole_blocks(encoder, segment_frames))
         results = encode_events(encoder, events, pool, SEGMENTS_AHEAD * workers)
         try:
             for result in results:

@@ -15,7 +15,12 @@ from amr.errors import MissingError, UsageError
 
 DEFAULT_ENCODER = "yamnet"
 ENTRY_POINT_GROUP = "amr.encoders"
-BUILT_IN = {"yamnet": "amr.encoders.yamnet:YamnetEncoder"}
+BUILT_IN = {
+    "yamnet": "amr.encoders.yamnet:YamnetEncoder",
+    "clap": "amr.encoders.clap:ClapEncoder",
+    "clap-dense": "amr.encoders.clap:ClapDenseEncoder",
+    "msclap": "amr.encoders.msclap:MsClapEncoder",
+}
 
 EncoderFactory = Callable[..., Encoder]
 

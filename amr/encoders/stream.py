@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from amr.audio.read import MonoStream
 from amr.encoders.base import Encoder, EncoderIdentity, FloatFrames
+from amr.encoders.blocks import whole_blocks
 from amr.moments import FrameGrid
 
 Samples = npt.NDArray[np.float32]
@@ -106,9 +107,10 @@ def encode_stream(
     """The frames of one recording, ``(n, dim)`` at a time.
 
     Args:
-        segment_frames: frames in a segment.
+        segment_frames: frames in a segment, less what is no whole block of the encoder's.
         batch: segments that are encoded at once.
     """
+    segment_frames = whole_blocks(encoder, segment_frames)
     for segments in batches(cut_segments(stream, encoder.identity, segment_frames), batch):
         frames = encoder.encode_audio(np.stack(segments))  # (batch, frames, dim)
         yield frames.reshape(

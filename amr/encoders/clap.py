@@ -1,0 +1,257 @@
+"""LAION-CLAP (Wu et al., ICASSP 2023, arXiv 2211.06687) over the published weights, without its package.
+
+Frames are the 768-d embedding of the audio network before the projection, tokens are RoBERTa's 768-d states,
+the joint space is the 512-d projection, unit length on both sides.
+
+``clap`` hears a window of its own for every frame, repeated to fill the 10 s that the network was trained on.
+``clap-dense`` passes over 10 s at once and takes the frames from the network's own 32 steps of time: ten
+times cheaper at a hop of 1 s. Nothing is ever cropped at random.
+
+``AMR_CLAP_LOADER=laion-clap`` runs the owner's package instead, for comparison; the identity is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import EncoderIdentity, FloatFrames, TextFeatures
+from amr.encoders.clap_weights import ClapWeights
+from amr.encoders.textbatches import encode_by_length
+from amr.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from amr.encoders.htsat_runner import HtsAtRunner
+
+SAMPLE_RATE_HZ = 48_000
+CLIP_SAMPLES = 480_000  # what the network was trained on: 10 s
+STEP_SAMPLES = 480
+WINDOW_SAMPLES = 48_000  # 1 s, the field's: the windows of the published features of Microsoft CLAP
+DEFAULT_HOP_S = 1.0
+NUM_CELLS = 32
+LOADER_VARIABLE = "AMR_CLAP_LOADER"
+LOADERS = ("amr", "laion-clap")
+
+TextNetwork = Callable[[npt.NDArray[np.int64]], tuple[FloatFrames, FloatFrames]]
+
+
+class ClapEncoder:
+    """Satisfies :class:`amr.encoders.base.Encoder`: one pass of the network for every frame.
+
+    Args:
+        hop_s: seconds from frame to frame; None is 1 s.
+        device: where the networks run, as torch names it.
+        weights: the published file, or the folder of all files; None: ``AMR_CLAP_WEIGHTS``, else the cache.
+        precision: ``float32``, ``bfloat16`` or ``float16``, of the audio network's products.
+    """
+
+    name = "clap"
+
+    def __init__(
+        self,
+        *,
+        hop_s: float | None = None,
+        device: str = "cpu",
+        weights: str | None = None,
+        precision: str = "float32",
+    ) -> None:
+        self.hop_samples = whole_samples(DEFAULT_HOP_S if hop_s is None else hop_s)
+        self.device_name = device
+        self.weights = ClapWeights(weights)
+        self.precision = precision
+        self._building = threading.Lock()
+
+    @property
+    def window_samples(self) -> int:
+        return WINDOW_SAMPLES
+
+    @property
+    def framing(self) -> str:
+        return f"windows of {WINDOW_SAMPLES} samples repeated to fill {CLIP_SAMPLES}, never cropped"
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        tensors = self.weights.tensors
+        return EncoderIdentity(
+            name=self.name,
+            weights_sha256=self.weights.sha256,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            window_samples=self.window_samples,
+            hop_samples=self.hop_samples,
+            dimension=len(tensors["audio_branch.norm.weight"]),
+            text_dimension=len(tensors["text_branch.pooler.dense.weight"]),
+            joint_dimension=len(tensors["audio_projection.2.weight"]),
+            normalisation="none",
+            framing=self.framing,
+        )
+
+    def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
+        """``(batch, window_samples + (frames - 1) * hop_samples)`` to ``(batch, frames, 768)``.
+
+        Raises:
+            ValueError: the stretch is no whole number of frames.
+        """
+        return self.audio_network.encode_windows(samples, self.window_samples, self.hop_samples)
+
+    def encode_text(self, queries: list[str]) -> list[TextFeatures]:
+        """RoBERTa's states ``(tokens, 768)``, marks included, and its pooled vector ``(768,)``."""
+        numbers = [self.weights.tokenise(query) for query in queries]
+        return encode_by_length(numbers, self.text_network)
+
+    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
+        """``(frames, 768)`` to unit vectors ``(frames, 512)``."""
+        return self.project("audio_projection", frames)
+
+    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
+        """``(queries, 768)`` to unit vectors ``(queries, 512)``."""
+        return self.project("text_projection", pooled)
+
+    def explain(self, query: str, top: int) -> list[tuple[str, float]]:  # noqa: ARG002  # the protocol's
+        """Nothing: the joint space has no axes with names."""
+        return []
+
+    def project(self, name: str, vectors: FloatFrames) -> FloatFrames:
+        """Linear, ReLU, linear, unit length."""
+        layers = self.weights.below(name)
+        inner = vectors.astype(np.float32) @ layers["0.weight"].T + layers["0.bias"]
+        outer = np.maximum(inner, 0.0) @ layers["2.weight"].T + layers["2.bias"]
+        length = np.linalg.norm(outer, axis=-1, keepdims=True)
+        joint: FloatFrames = (outer / np.maximum(length, 1e-12)).astype(np.float32)
+        return joint
+
+    @cached_property
+    def device(self) -> torch.device:
+        import torch
+
+        return torch.device(self.device_name)
+
+    @property
+    def audio_network(self) -> HtsAtRunner:
+        with self._building:  # frames are asked for from several threads
+            return self._audio_network
+
+    @cached_property
+    def _audio_network(self) -> HtsAtRunner:
+        from amr.encoders.htsat_mel import MelSettings
+        from amr.encoders.htsat_runner import HtsAtRunner
+
+        settings = MelSettings(STEP_SAMPLES, CLIP_SAMPLES, SAMPLE_RATE_HZ)
+        if chosen_loader() == "laion-clap":
+            from amr.encoders.clap_package import package_network
+
+            network = package_network(self.weights, self.device)
+            return HtsAtRunner(
+                settings, self.weights.below("audio_branch"), self.device, clip_network=network
+            )
+        return HtsAtRunner(
+            settings, self.weights.below("audio_branch"), self.device, precision=self.precision
+        )
+
+    @cached_property
+    def text_network(self) -> TextNetwork:
+        if chosen_loader() == "laion-clap":
+            from amr.encoders.clap_package import package_text
+
+            return package_text(self.weights, self.device)
+        import torch
+
+        from amr.encoders.roberta import build
+
+        net = build(self.weights.below("text_branch"), self.device)
+
+        def run(numbers: npt.NDArray[np.int64]) -> tuple[FloatFrames, FloatFrames]:
+            with torch.inference_mode():
+                states, pooled = net(torch.from_numpy(numbers).to(self.device))
+            return states.cpu().numpy(), pooled.cpu().numpy()
+
+        return run
+
+
+class ClapDenseEncoder(ClapEncoder):
+    """Satisfies :class:`amr.encoders.base.Encoder`, in blocks: one pass of the network for 10 s of frames.
+
+    A frame is the mean of the network's cells (10 s / 32) that lie in its hop, each weighted by its share.
+    It depends on the whole block of ``block_frames`` frames that it lies in, counted from the start of the
+    recording, so a stretch must begin at the beginning of a block. What is left at the end is repeated to
+    fill.
+
+    Args:
+        hop_s: 10 s divided by a whole number up to 32; None is 1 s.
+    """
+
+    name = "clap-dense"
+
+    def __init__(
+        self,
+        *,
+        hop_s: float | None = None,
+        device: str = "cpu",
+        weights: str | None = None,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(hop_s=hop_s, device=device, weights=weights, precision=precision)
+        if CLIP_SAMPLES % self.hop_samples or CLIP_SAMPLES // self.hop_samples > NUM_CELLS:
+            raise UsageError(
+                f"clap-dense has no frames every {self.hop_samples / SAMPLE_RATE_HZ:g} s",
+                where="--hop",
+                hint="it has 10 s divided by a whole number up to 32: 0.3125, 0.5, 0.625, 1, 2, 2.5, 5, 10",
+            )
+
+    @property
+    def block_frames(self) -> int:
+        """Frames that come from one pass; a stretch holds whole blocks, but for the end of a recording."""
+        return CLIP_SAMPLES // self.hop_samples
+
+    @property
+    def window_samples(self) -> int:
+        return self.hop_samples
+
+    @property
+    def framing(self) -> str:
+        return (
+            f"blocks of {CLIP_SAMPLES} samples from the start, the rest repeated to fill; "
+            f"means of the {NUM_CELLS} cells over every {self.hop_samples}"
+        )
+
+    def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
+        """``(batch, frames * hop_samples)`` to ``(batch, frames, 768)``; the stretch begins with a block.
+
+        Raises:
+            ValueError: the stretch is no whole number of frames.
+        """
+        return self.audio_network.encode_blocks(samples, self.hop_samples)
+
+
+def whole_samples(hop_s: float) -> int:
+    """A hop in samples.
+
+    Raises:
+        UsageError: it is not positive, longer than a minute, or no whole number of samples.
+    """
+    samples = hop_s * SAMPLE_RATE_HZ
+    if 0 < hop_s <= 60 and abs(samples - round(samples)) < 1e-6 * samples:
+        return round(samples)
+    hint = f"a hop is a whole number of samples at {SAMPLE_RATE_HZ} Hz, up to 60 s"
+    raise UsageError(f"clap has no frames every {hop_s:g} s", where="--hop", hint=hint)
+
+
+def chosen_loader() -> str:
+    """What runs the networks: this package, or the owner's.
+
+    Raises:
+        UsageError: the environment names something else.
+    """
+    loader = os.environ.get(LOADER_VARIABLE) or LOADERS[0]
+    if loader not in LOADERS:
+        raise UsageError(
+            f"{loader!r} is no loader", where=LOADER_VARIABLE, hint=f"there are: {', '.join(LOADERS)}"
+        )
+    return loader

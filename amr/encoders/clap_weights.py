@@ -1,0 +1,172 @@
+"""The published weights of LAION-CLAP under one set of names, whichever file they come from.
+
+The names are those of the original checkpoint (``630k-audioset-best.pt``) without its ``module.``; the hub's
+``model.safetensors`` holds the same numbers under other names, with queries, keys and values apart.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from amr.encoders.bytebpe import ByteBpe
+from amr.encoders.download import WebFile
+from amr.encoders.published import (
+    Publication,
+    Tensors,
+    digest_tensors,
+    find_file,
+    find_weights,
+    read_published,
+)
+from amr.errors import InputError
+
+HUB = "https://huggingface.co/laion/clap-htsat-unfused/resolve/main"
+PUBLICATION = Publication(
+    name="clap",
+    variable="AMR_CLAP_WEIGHTS",
+    weights=WebFile("model.safetensors", f"{HUB}/model.safetensors"),
+    vocabulary=WebFile("vocab.json", f"{HUB}/vocab.json"),
+    merges=WebFile("merges.txt", f"{HUB}/merges.txt"),
+    hub_names=("laion/clap-htsat-unfused", "roberta-base", "FacebookAI/roberta-base"),
+)
+
+# Not part of what makes a feature: buffers that follow from the architecture, the front end (computed here),
+# the heads for AudioSet, which CLAP's loss never touched, and parts that only training used.
+UNUSED = re.compile(
+    r"attn_mask$|relative_position_index$|position_ids$|token_type_ids$|num_batches_tracked$|logit_scale"
+    r"|spectrogram_extractor|logmel_extractor|tscam_conv|_branch\.head\.|_transform\."
+)
+# The hub's names to ours, tried in order.
+HUB_RENAMES = (
+    (r"^audio_model\.audio_encoder\.", "audio_branch."),
+    (r"^text_model\.", "text_branch."),
+    (r"\.batch_norm\.", ".bn0."),
+    (r"^(audio_branch\..*)\.layernorm_before\.", r"\1.norm1."),
+    (r"^(audio_branch\..*)\.layernorm_after\.", r"\1.norm2."),
+    (
+        r"^(audio_branch\..*)\.attention\.self\.relative_position_bias_table$",
+        r"\1.attn.relative_position_bias_table",
+    ),
+    (r"^(audio_branch\..*)\.attention\.self\.(query|key|value)\.", r"\1.attn.\2."),
+    (r"^(audio_branch\..*)\.attention\.output\.dense\.", r"\1.attn.proj."),
+    (r"^(audio_branch\..*)\.intermediate\.dense\.", r"\1.mlp.fc1."),
+    (r"^(audio_branch\..*)\.output\.dense\.", r"\1.mlp.fc2."),
+    (r"_projection\.linear1\.", "_projection.0."),
+    (r"_projection\.linear2\.", "_projection.2."),
+)
+ESSENTIAL = (
+    "audio_branch.bn0.running_mean",
+    "audio_branch.patch_embed.proj.weight",
+    "audio_branch.norm.weight",
+    "text_branch.embeddings.word_embeddings.weight",
+    "text_branch.pooler.dense.weight",
+    "audio_projection.0.weight",
+    "text_projection.2.weight",
+)
+FUSION = "audio_branch.patch_embed.mel_conv2d.weight"
+
+# The real vocabulary is known by this sentence; a tokeniser that was not loaded knows nothing.
+REAL_WORDS = 50_265
+GOLDEN_TEXT = "Hello, my dog is cute"
+GOLDEN_NUMBERS = [0, 31414, 6, 127, 2335, 16, 11962, 2]
+FIRST, LAST = "<s>", "</s>"
+MAX_TOKENS = 77  # as laion-clap cuts a text, both marks included
+
+
+def rename_hub(name: str) -> str:
+    """A name of the hub's file in the original's words."""
+    for pattern, replacement in HUB_RENAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def join_heads(tensors: Tensors) -> Tensors:
+    """Queries, keys and values of the audio network as one matrix, as the original has them."""
+    joined = dict(tensors)
+    for name in [name for name in tensors if ".attn.query." in name]:
+        parts = [joined.pop(name.replace(".query.", f".{part}.")) for part in ("query", "key", "value")]
+        joined[name.replace(".query.", ".qkv.")] = np.concatenate(parts)
+    return joined
+
+
+def canonical(tensors: Tensors, path: Path) -> Tensors:
+    """What features depend on, by the original's names.
+
+    Raises:
+        InputError: it is no LAION-CLAP, or the variant with fusion.
+    """
+    plain = {re.sub(r"^module\.", "", name): values for name, values in tensors.items()}
+    if any(name.startswith("audio_model.") for name in plain):
+        plain = {rename_hub(name): values for name, values in plain.items() if not UNUSED.search(name)}
+        plain = join_heads(plain)
+    kept = {name: values for name, values in plain.items() if not UNUSED.search(name)}
+    missing = [name for name in ESSENTIAL if name not in kept]
+    if missing:
+        raise InputError(
+            f"is not LAION-CLAP: it has no {missing[0]}",
+            where=path,
+            hint="weights of laion/clap-htsat-unfused or 630k-audioset-best.pt are read",
+        )
+    if FUSION in kept:
+        raise InputError(
+            "is LAION-CLAP with fusion, which is not read", where=path, hint="take the unfused weights"
+        )
+    return kept
+
+
+class ClapWeights:
+    """The weights and the tokeniser, each found and opened when first asked for.
+
+    Args:
+        given: a file, or a folder of files; None: ``AMR_CLAP_WEIGHTS``, else the cache or a fetched file.
+    """
+
+    def __init__(self, given: str | None) -> None:
+        self.given = given
+
+    @cached_property
+    def path(self) -> Path:
+        return find_weights(PUBLICATION, self.given)
+
+    @cached_property
+    def tensors(self) -> Tensors:
+        return canonical(read_published(self.path), self.path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the numbers, not of the file: the same for both published forms."""
+        return digest_tensors(self.tensors)
+
+    def below(self, prefix: str) -> Tensors:
+        """The tensors whose names begin with ``prefix.``, without it."""
+        start = f"{prefix}."
+        return {name[len(start) :]: values for name, values in self.tensors.items() if name.startswith(start)}
+
+    @cached_property
+    def tokeniser(self) -> ByteBpe:
+        """RoBERTa's, checked against the weights: a wrong one would be wrong silently."""
+        vocabulary = find_file(PUBLICATION, PUBLICATION.vocabulary, beside=self.path)
+        bpe = ByteBpe(vocabulary, find_file(PUBLICATION, PUBLICATION.merges, beside=self.path))
+        words = len(self.tensors["text_branch.embeddings.word_embeddings.weight"])
+        if len(bpe.numbers) != words or not {FIRST, LAST} <= bpe.numbers.keys():
+            raise InputError(
+                f"has {len(bpe.numbers)} tokens, the weights have {words}",
+                where=vocabulary,
+                hint=f"take the vocab.json and merges.txt of RoBERTa: {PUBLICATION.vocabulary.url}",
+            )
+        if words == REAL_WORDS and self.encode(bpe, GOLDEN_TEXT) != GOLDEN_NUMBERS:
+            raise InputError(f"{GOLDEN_TEXT!r} has other numbers than RoBERTa's", where=vocabulary)
+        return bpe
+
+    @staticmethod
+    def encode(bpe: ByteBpe, text: str) -> list[int]:
+        """Numbers of a text with both marks, cut to 77 as laion-clap does."""
+        inner = bpe.encode(text)[: MAX_TOKENS - 2]
+        return [bpe.numbers[FIRST], *inner, bpe.numbers[LAST]]
+
+    def tokenise(self, text: str) -> list[int]:
+        return self.encode(self.tokeniser, text)

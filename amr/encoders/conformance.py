@@ -1,0 +1,224 @@
+"""Does an encoder keep the contract of :class:`amr.encoders.base.Encoder`? For whoever writes one.
+
+    python -m amr.encoders.conformance my_package.my_module:MyEncoder
+
+or, in a test: ``assert not problems(MyEncoder())``.
+
+What breaks here breaks silently elsewhere: frames that depend on their batch mates or on where a recording was
+cut make features that cannot be reproduced.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import Encoder, EncoderIdentity, FloatFrames
+from amr.encoders.blocks import block_frames
+
+Array = npt.NDArray[np.float32]
+
+TOLERANCE = 1e-4  # of the largest value: rounding in float32, over a deep network
+SHORT_TEXT, OTHER_TEXT = "a dog barks", "Regen fällt auf ein Blechdach, 3 cars pass!"
+LONG_TEXT = "and then a dog barks " * 200
+TEXT_SIZES = ("dimension", "text_dimension", "joint_dimension")
+
+
+def problems(encoder: Encoder, *, tolerance: float = TOLERANCE) -> list[str]:
+    """Every breach of the contract in one line each; empty where it is kept.
+
+    Args:
+        encoder: loaded.
+        tolerance: how far values that must be equal may differ, as a share of the largest value.
+    """
+    found: list[str] = []
+    for check in CHECKS:
+        found += [f"{check.__name__.replace('_', ' ')}: {problem}" for problem in check(encoder, tolerance)]
+    return found
+
+
+Check = Callable[[Encoder, float], Iterator[str]]
+
+
+def test_sound(identity: EncoderIdentity, frames: int, *, seed: int = 0) -> Array:
+    """A stretch of ``frames`` frames: noise that changes all the time, ``(samples,)``."""
+    count = identity.window_samples + (frames - 1) * identity.hop_samples
+    rng = np.random.default_rng([seed, count])
+    time_s = np.arange(count) / identity.sample_rate_hz
+    loudness = 0.1 + 0.08 * np.sin(2 * np.pi * 0.9 * time_s + seed)
+    tone = np.sin(2 * np.pi * (150.0 + 100.0 * time_s) * time_s)
+    sound: Array = (loudness * (rng.standard_normal(count) + tone)).clip(-1.0, 1.0).astype(np.float32)
+    return sound
+
+
+def differ(found: Array, expected: Array, tolerance: float) -> str:
+    """How two arrays differ; empty where they do not, up to the tolerance."""
+    if found.shape != expected.shape:
+        return f"shapes {found.shape} and {expected.shape}"
+    largest = float(np.abs(found - expected).max(initial=0.0))
+    scale = float(np.abs(expected).max(initial=0.0))
+    if not largest <= tolerance * max(scale, 1e-12):
+        return f"by {largest:.2g} where the largest value is {scale:.2g}"
+    return ""
+
+
+def wrong_array(array: object, shape: tuple[int, ...]) -> str:
+    """What is wrong with an array that should be finite float32 of a shape."""
+    if not isinstance(array, np.ndarray):
+        return f"is a {type(array).__name__}, expected a numpy array"
+    if array.dtype != np.float32 or array.shape != shape:
+        return f"is {array.dtype} {array.shape}, expected float32 {shape}"
+    return "" if np.isfinite(array).all() else "holds undefined values"
+
+
+def identity_is_whole(encoder: Encoder, _: float) -> Iterator[str]:
+    """Positive whole numbers, a name, a checksum, the same each time, and back from JSON."""
+    identity = encoder.identity
+    for name, value in asdict(identity).items():
+        whole = name.endswith(("_samples", "_hz")) or name in TEXT_SIZES
+        if whole and (not isinstance(value, int) or value <= 0):
+            yield f"{name} is {value!r}, expected a positive whole number"
+    if not identity.name or not identity.weights_sha256:
+        yield "name and weights_sha256 must not be empty"
+    if encoder.identity != identity or EncoderIdentity.from_json(identity.to_json()) != identity:
+        yield "it is not the same the second time, or after a round trip through JSON"
+
+
+def frames_have_their_shape(encoder: Encoder, _: float) -> Iterator[str]:
+    """One frame and several, of sound and of silence; the samples are left as they were."""
+    identity = encoder.identity
+    for frames in (1, 2, 2 * block_frames(encoder) + 1):
+        sound = np.stack([test_sound(identity, frames), np.zeros_like(test_sound(identity, frames))])
+        before = sound.copy()
+        wrong = wrong_array(encoder.encode_audio(sound), (2, frames, identity.dimension))
+        if wrong:
+            yield f"of {frames} frames, encode_audio {wrong}"
+        if not np.array_equal(sound, before):
+            yield "encode_audio changes the samples that it is given"
+
+
+def frames_depend_on_their_window_alone(encoder: Encoder, tolerance: float) -> Iterator[str]:
+    """A recording gives the same frames wherever it is cut, at the beginnings of blocks."""
+    identity, block = encoder.identity, block_frames(encoder)
+    total = 3 * block + max(1, block // 2)
+    sound = test_sound(identity, total)
+    whole = encoder.encode_audio(sound[None])[0]
+    for first, stop in ((0, block), (block, 3 * block), (2 * block, total)):
+        start = first * identity.hop_samples
+        end = start + identity.window_samples + (stop - first - 1) * identity.hop_samples
+        difference = differ(encoder.encode_audio(sound[None, start:end])[0], whole[first:stop], tolerance)
+        if difference:
+            yield f"frames {first} to {stop - 1} alone and in the whole differ {difference}"
+
+
+def frames_do_not_know_their_batch(encoder: Encoder, tolerance: float) -> Iterator[str]:
+    """A stretch gives the same frames alone, among others, a second time and from another thread."""
+    sounds = np.stack([test_sound(encoder.identity, 2, seed=seed) for seed in range(3)])
+    together = encoder.encode_audio(sounds)
+    with ThreadPoolExecutor(2) as pool:
+        apart = [job.result() for job in [pool.submit(encoder.encode_audio, s[None]) for s in sounds]]
+    for number, frames in enumerate(apart):
+        difference = differ(frames[0], together[number], tolerance)
+        if difference:
+            yield f"stretch {number} alone and among others differ {difference}"
+    if not np.array_equal(encoder.encode_audio(sounds), together):
+        yield "the same stretches give other frames the second time"
+
+
+def sound_is_heard(encoder: Encoder, tolerance: float) -> Iterator[str]:
+    """Two different sounds have different frames."""
+    first, second = (encoder.encode_audio(test_sound(encoder.identity, 1, seed=s)[None]) for s in (1, 2))
+    if not differ(first, second, tolerance):
+        yield "two different sounds have the same frame"
+
+
+def texts_have_their_shapes(encoder: Encoder, _: float) -> Iterator[str]:
+    """Short, long and foreign texts; none at all."""
+    size = encoder.identity.text_dimension
+    if encoder.encode_text([]) != []:
+        yield "no queries give something"
+    for text in (SHORT_TEXT, OTHER_TEXT, LONG_TEXT, "a"):
+        features = encoder.encode_text([text])[0]
+        count = len(features.tokens)
+        if count < 1:
+            yield f"{text[:20]!r} has no tokens"
+        wrong = wrong_array(features.tokens, (count, size)) or wrong_array(features.pooled, (size,))
+        if wrong:
+            yield f"of {text[:20]!r}, encode_text {wrong}"
+
+
+def texts_do_not_know_their_batch(encoder: Encoder, tolerance: float) -> Iterator[str]:
+    """A query has the same vectors alone, among others, and twice; order is kept."""
+    queries = [OTHER_TEXT, SHORT_TEXT, "a cat", OTHER_TEXT]
+    together = encoder.encode_text(queries)
+    if len(together) != len(queries):
+        yield f"{len(queries)} queries give {len(together)} results"
+        return
+    for query, features in zip(queries, together, strict=True):
+        [alone] = encoder.encode_text([query])
+        difference = differ(features.tokens, alone.tokens, tolerance)
+        difference = difference or differ(features.pooled, alone.pooled, tolerance)
+        if difference:
+            yield f"{query[:20]!r} alone and among others differ {difference}"
+    if not differ(together[0].pooled, together[1].pooled, tolerance):
+        yield "two different queries have the same vector"
+
+
+def joint_space_takes_both(encoder: Encoder, tolerance: float) -> Iterator[str]:
+    """Frames and queries meet in one space, each row by itself."""
+    size = encoder.identity.joint_dimension
+    frames = encoder.encode_audio(test_sound(encoder.identity, 3)[None])[0]
+    pooled = np.stack([features.pooled for features in encoder.encode_text([SHORT_TEXT, OTHER_TEXT])])
+    sides: list[tuple[str, Callable[[FloatFrames], FloatFrames], FloatFrames]] = [
+        ("joint_audio", encoder.joint_audio, frames),
+        ("joint_text", encoder.joint_text, pooled),
+    ]
+    for name, project, vectors in sides:
+        joint = project(vectors)
+        wrong = wrong_array(joint, (len(vectors), size))
+        wrong = wrong or differ(project(vectors[:1]), joint[:1], tolerance)
+        if wrong:
+            yield f"{name} {wrong}"
+
+
+def explanations_are_short(encoder: Encoder, _: float) -> Iterator[str]:
+    """At most as many names as were asked for."""
+    pairs = encoder.explain(SHORT_TEXT, 2)
+    if len(pairs) > 2 or not all(isinstance(name, str) and np.isfinite(weight) for name, weight in pairs):
+        yield f"explain gives {pairs!r}, expected at most two names with their weights"
+
+
+CHECKS: tuple[Check, ...] = (
+    identity_is_whole,
+    frames_have_their_shape,
+    frames_depend_on_their_window_alone,
+    frames_do_not_know_their_batch,
+    sound_is_heard,
+    texts_have_their_shapes,
+    texts_do_not_know_their_batch,
+    joint_space_takes_both,
+    explanations_are_short,
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the encoder that is named; 0 where it keeps the contract."""
+    from amr.encoders.registry import load_encoder
+
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m amr.encoders.conformance NAME|package.module:Class\n")
+        return 2
+    found = problems(load_encoder(arguments[0]))
+    for problem in found:
+        sys.stdout.write(f"{problem}\n")
+    sys.stdout.write(f"{arguments[0]}: {len(found) or 'no'} problem{'s' * (len(found) != 1)}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

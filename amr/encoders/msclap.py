@@ -1,0 +1,181 @@
+"""Microsoft CLAP 2023 (Elizalde et al., ICASSP 2024, arXiv 2309.05767) over its published weights.
+
+The encoder behind the features that the field's datasets publish: 44.1 kHz, a window and a hop of 1 s, frames
+are the 768-d embedding of the audio network before the projection, tokens are GPT-2's 768-d states.
+
+The audio network takes a window of 1 s as it is: its 138 steps of spectrogram are stretched to 1024. Its mel
+filters were made for 32 kHz and are applied to 44.1 kHz, as the package does (its configuration's 44.1 kHz
+and 8 kHz never reach the network); the checkpoint holds them.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import EncoderIdentity, FloatFrames, TextFeatures
+from amr.encoders.msclap_weights import (
+    AUDIO,
+    AUDIO_PROJECTION,
+    MEL_MATRIX,
+    PADDING_NUMBER,
+    TEXT,
+    TEXT_PROJECTION,
+    MsClapWeights,
+)
+from amr.encoders.textbatches import encode_by_length
+from amr.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from amr.encoders.gpt2 import Gpt2
+    from amr.encoders.htsat_runner import HtsAtRunner
+
+SAMPLE_RATE_HZ = 44_100
+WINDOW_SAMPLES = 44_100
+STEP_SAMPLES = 320
+MEL_RATE_HZ = 32_000
+LAYER_NORM_EPSILON = 1e-5
+
+
+class MsClapEncoder:
+    """Satisfies :class:`amr.encoders.base.Encoder`.
+
+    Args:
+        hop_s: seconds from frame to frame; None is 1 s, the published features'.
+        device: where the networks run, as torch names it.
+        weights: the published file, or the folder of all files; None: ``AMR_MSCLAP_WEIGHTS``, else the cache.
+        precision: ``float32``, ``bfloat16`` or ``float16``, of the audio network's products.
+    """
+
+    def __init__(
+        self,
+        *,
+        hop_s: float | None = None,
+        device: str = "cpu",
+        weights: str | None = None,
+        precision: str = "float32",
+    ) -> None:
+        self.hop_samples = WINDOW_SAMPLES if hop_s is None else whole_samples(hop_s)
+        self.device_name = device
+        self.weights = MsClapWeights(weights)
+        self.precision = precision
+        self._building = threading.Lock()
+
+    @cached_property
+    def identity(self) -> EncoderIdentity:
+        tensors = self.weights.tensors
+        return EncoderIdentity(
+            name="msclap",
+            weights_sha256=self.weights.sha256,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            window_samples=WINDOW_SAMPLES,
+            hop_samples=self.hop_samples,
+            dimension=len(tensors[f"{AUDIO}.norm.weight"]),
+            text_dimension=tensors[f"{TEXT}.wte.weight"].shape[1],
+            joint_dimension=len(tensors[f"{AUDIO_PROJECTION}.linear1.weight"]),
+            normalisation="none",
+            framing=f"windows of {WINDOW_SAMPLES} samples, stretched, neither repeated nor cropped",
+        )
+
+    def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
+        """``(batch, window_samples + (frames - 1) * hop_samples)`` to ``(batch, frames, 768)``.
+
+        Raises:
+            ValueError: the stretch is no whole number of frames.
+        """
+        return self.audio_network.encode_windows(samples, WINDOW_SAMPLES, self.hop_samples)
+
+    def encode_text(self, queries: list[str]) -> list[TextFeatures]:
+        """GPT-2's states ``(tokens, 768)``, the end included, and the state that stands for the sentence."""
+        numbers = [self.weights.tokenise(query) for query in queries]
+        return encode_by_length(numbers, self.run_text)
+
+    def run_text(self, numbers: npt.NDArray[np.int64]) -> tuple[FloatFrames, FloatFrames]:
+        """``(batch, tokens)`` to states and sentences.
+
+        The sentence is the state where the package looks for it: at the count of tokens other than ``!``,
+        less one. That is the end, unless the text has a ``!`` of its own.
+        """
+        import torch
+
+        with torch.inference_mode():
+            found: FloatFrames = self.text_network(torch.from_numpy(numbers).to(self.device)).cpu().numpy()
+        places = (numbers != PADDING_NUMBER).sum(axis=1) - 1
+        return found, found[np.arange(len(found)), places]
+
+    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
+        """``(frames, 768)`` to unit vectors ``(frames, 1024)``."""
+        return self.project(AUDIO_PROJECTION, frames)
+
+    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
+        """``(queries, 768)`` to unit vectors ``(queries, 1024)``."""
+        return self.project(TEXT_PROJECTION, pooled)
+
+    def explain(self, query: str, top: int) -> list[tuple[str, float]]:  # noqa: ARG002  # the protocol's
+        """Nothing: the joint space has no axes with names."""
+        return []
+
+    def project(self, name: str, vectors: FloatFrames) -> FloatFrames:
+        """Linear, and a linear layer behind a GELU added to it, layer norm, unit length."""
+        from scipy.special import erf
+
+        layers = self.weights.below(name)
+        first = vectors.astype(np.float32) @ layers["linear1.weight"].T
+        inner = 0.5 * first * (1.0 + erf(first * np.sqrt(0.5)))
+        outer = first + inner @ layers["linear2.weight"].T
+        centred = outer - outer.mean(axis=-1, keepdims=True)
+        deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+        normed = centred / deviation * layers["layer_norm.weight"] + layers["layer_norm.bias"]
+        length = np.linalg.norm(normed, axis=-1, keepdims=True)
+        joint: FloatFrames = (normed / np.maximum(length, 1e-12)).astype(np.float32)
+        return joint
+
+    @cached_property
+    def device(self) -> torch.device:
+        import torch
+
+        return torch.device(self.device_name)
+
+    @property
+    def audio_network(self) -> HtsAtRunner:
+        with self._building:  # frames are asked for from several threads
+            return self._audio_network
+
+    @cached_property
+    def _audio_network(self) -> HtsAtRunner:
+        from amr.encoders.htsat_mel import MelSettings
+        from amr.encoders.htsat_runner import HtsAtRunner
+
+        filters = self.weights.tensors.get(MEL_MATRIX)
+        return HtsAtRunner(
+            MelSettings(STEP_SAMPLES, None, MEL_RATE_HZ),
+            self.weights.below(AUDIO),
+            self.device,
+            precision=self.precision,
+            mel_matrix=None if filters is None else np.array(filters, np.float32),
+        )
+
+    @cached_property
+    def text_network(self) -> Gpt2:
+        from amr.encoders.gpt2 import build
+
+        return build(self.weights.below(TEXT), self.device)
+
+
+def whole_samples(hop_s: float) -> int:
+    """A hop in samples.
+
+    Raises:
+        UsageError: it is not positive, longer than a minute, or no whole number of samples.
+    """
+    samples = hop_s * SAMPLE_RATE_HZ
+    if 0 < hop_s <= 60 and abs(samples - round(samples)) < 1e-6 * samples:
+        return round(samples)
+    hint = f"a hop is a whole number of samples at {SAMPLE_RATE_HZ} Hz, up to 60 s"
+    raise UsageError(f"msclap has no frames every {hop_s:g} s", where="--hop", hint=hint)
