@@ -206,7 +206,7 @@ def refuse_other_kind(record: dict[str, Any], where: str, *, needed: str, other:
 def clip_labels(annotation: Annotation) -> FloatArray | None:
     """``(clips, 3)`` saliency of every two-second clip by three people, 0 where none is given.
 
-    None where the record has no labels.
+    None where the record has no labels, or an empty list of them.
 
     Raises:
         InputError: the labels contradict each other or the recording's length.
@@ -225,9 +225,10 @@ def clip_labels(annotation: Annotation) -> FloatArray | None:
     if len(ids) != len(scores):
         what = f"{len(ids)} 'relevant_clip_ids' and {len(scores)} 'saliency_scores', expected as many"
         raise InputError(what, where=where)
+    if not ids:
+        return None
     labels = np.zeros((num_clips, PEOPLE))
-    if ids:
-        labels[ids] = scores
+    labels[ids] = scores
     return labels
 
 

@@ -118,7 +118,7 @@ def case_highlights(case: Case) -> dict[str, HighlightScores]:
     if any(curve is None for curve in curves):
         raise OfficialStopError("KeyError", "a prediction has no 'pred_saliency_scores', others have")
     if any(label is None for label in labels):
-        raise OfficialStopError("KeyError", "the ground truth has no 'relevant_clip_ids'")
+        raise OfficialStopError("KeyError", "a query of the ground truth has no 'relevant_clip_ids'")
     return highlight_scores(joined(curves), joined(labels))
 
 

@@ -133,7 +133,8 @@ def by_falling_score(score: FloatArray, owner: IntArray) -> IntArray:
     NaN scores fall where Python's sort leaves them, which compares its way past them.
     """
     order = np.lexsort((-score, owner))
+    in_order = owner[order]
     for query in np.unique(owner[np.isnan(score)]):
-        place = np.flatnonzero(owner[order] == query)
+        place = slice(np.searchsorted(in_order, query), np.searchsorted(in_order, query, side="right"))
         order[place] = sorted(np.sort(order[place]).tolist(), key=lambda row: -score[row])
     return order

@@ -64,6 +64,15 @@ def evaluations(draw: st.DrawFn, *, strange: bool, max_queries: int = 6) -> tupl
     return answers, truths
 
 
+def with_every_range(files: tuple[list[Record], list[Record]]) -> tuple[list[Record], list[Record]]:
+    """One more query, with a short, a middle and a long moment: without, Moment-DETR's evaluator stops."""
+    answers, truths = files
+    windows = [[0.0, 8.0], [0.0, 25.0], [0.0, 60.0]]
+    answer = {"qid": "every", "pred_relevant_windows": [[*windows[1], 0.5], [*windows[0], 0.4]]}
+    truth = {"qid": "every", "relevant_windows": windows, "duration": 150}
+    return [*answers, answer], [*truths, truth]
+
+
 def rarely() -> st.SearchStrategy[bool]:
     """True one time in eight."""
     return st.integers(0, 7).map(lambda number: number == 7)
@@ -80,7 +89,7 @@ def highlight_evaluations(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
     answers, truths = [], []
     for number in range(draw(st.integers(1, 5))):
         num_clips = draw(st.sampled_from([1, 2, 5, 9, 40]))
-        clips = draw(st.lists(st.integers(0, num_clips - 1), unique=True))
+        clips = draw(st.lists(st.integers(0, num_clips - 1), unique=True, min_size=1))
         rating = st.lists(st.integers(0, 4), min_size=3, max_size=3)
         truth: dict[str, Any] = {"qid": number, "duration": 2 * num_clips + draw(st.sampled_from([0, 1.5]))}
         truth |= {"relevant_windows": [[0, 2]], "relevant_clip_ids": clips}
