@@ -99,7 +99,7 @@ def open_soundfile(path: Path) -> soundfile.SoundFile:
     file = soundfile.SoundFile(os.fsencode(path))
     if file.format == "MP3" and not mp3_has_length(path):
         file.close()
-        return soundfile.SoundFile(LongerFile(path))
+        return TaglessMp3(path)
     return file
 
 
@@ -126,6 +126,22 @@ class LongerFile(io.FileIO):
             return super().readinto(buffer)
         memoryview(buffer)[:] = bytes(len(buffer))
         return len(buffer)
+
+
+class TaglessMp3(soundfile.SoundFile):  # type: ignore[misc]  # soundfile comes without types
+    """An MP3 that does not say how long it is, read until it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = LongerFile(path)
+        try:
+            super().__init__(self._bytes)
+        except BaseException:
+            self._bytes.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._bytes.close()
 
 
 class SoundfileDecoder:
@@ -171,7 +187,7 @@ class SoundfileDecoder:
     def _refuse_cut_sound(self, total: int) -> None:
         claimed: Any = self._file.frames
         is_mp3 = self._file.format == "MP3"
-        if claimed >= UNKNOWN_FRAMES or (is_mp3 and isinstance(self._file.name, LongerFile)):
+        if claimed >= UNKNOWN_FRAMES or (is_mp3 and isinstance(self._file, TaglessMp3)):
             return
         if total < claimed - (MP3_SLACK_FRAMES if is_mp3 else 0):
             found_s, claimed_s = total / self.sample_rate_hz, claimed / self.sample_rate_hz

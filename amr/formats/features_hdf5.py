@@ -74,7 +74,7 @@ def check_root(file: h5py.File, where: Path) -> None:
         )
     if not isinstance(schema, (int, np.integer)) or int(schema) != SCHEMA:
         raise InputError(
-            f"feature schema {schema!r}, this version reads schema {SCHEMA}", where=where, hint="update amr"
+            f"feature schema {schema}, this version reads schema {SCHEMA}", where=where, hint="update amr"
         )
 
 

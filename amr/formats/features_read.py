@@ -60,7 +60,6 @@ class FeatureFile:
             try:
                 self._open()
             except InputError:
-                self.close()
                 if before == self._state():
                     raise
             else:
@@ -80,7 +79,11 @@ class FeatureFile:
         try:
             self._load()
         except (OSError, RuntimeError, KeyError) as error:
+            self.close()
             raise damaged(self.path, error) from error
+        except InputError:
+            self.close()
+            raise
 
     def _load(self) -> None:
         check_root(self._file, self.path)
