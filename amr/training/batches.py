@@ -246,8 +246,11 @@ def gather_chunk(
         jitter=settings.span_jitter,
         jitter_noise=jitter_noise(batch, part, device) if settings.span_jitter else None,
     )
+    curves = corpus.curves(
+        batch.recording[part], batch.text[part], batch.first[part], batch.count[part], device
+    )
     return Chunk(
-        inputs=Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask),
+        inputs=Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves),
         negative_index=on_device(negative_index, device),
         targets=keep_targets(targets, batch.kept[part], device),
     )

@@ -18,6 +18,7 @@ from amr.encoders.base import EncoderIdentity
 from amr.formats.annotations import Annotation
 from amr.moments import FrameGrid
 from amr.training.draws import IntArray
+from amr.training.similarity import JointSpace
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -96,6 +97,7 @@ class Corpus:
         heard: ``(pairs,)`` sorted ``recording * meanings + meaning`` of everything that is annotated.
         meanings: how many meanings there are.
         annotations: the items as in the file.
+        joint: the same in the joint space, for networks that take similarities.
         encoder: what made the features; None where the files do not say.
         sha256: of the frames and tokens in use.
     """
@@ -114,6 +116,7 @@ class Corpus:
     heard: IntArray
     meanings: int
     annotations: Sequence[Annotation]
+    joint: JointSpace | None
     encoder: EncoderIdentity | None
     sha256: str
 
@@ -145,6 +148,14 @@ class Corpus:
     def grid(self, recording: int) -> FrameGrid:
         """Where a recording's frames lie in time."""
         return FrameGrid(self.window_s, self.hop_s, int(self.frames.counts[recording]))
+
+    def curves(
+        self, recording: IntArray, text: IntArray, first: IntArray, count: IntArray, device: torch.device
+    ) -> Tensor | None:
+        """Similarities of stretches to texts ``(n, longest, channels)``; None for networks that take none."""
+        if self.joint is None:
+            return None
+        return on_device(self.joint.curves(recording, text, first, count), device)
 
     def is_heard(self, recording: IntArray, meaning: IntArray) -> BoolArray:
         """Whether a recording is annotated with a meaning, elementwise."""

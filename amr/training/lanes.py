@@ -8,7 +8,6 @@ another inside every operation by spinning, lose many times that.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -55,13 +54,6 @@ def seed_lane(key: int, device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.manual_seed(key >> 1)
     _lane.generator = torch.Generator().manual_seed(key >> 1)
-
-
-def free_cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Lanes:

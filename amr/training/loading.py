@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from amr.encoders.base import Encoder
 from amr.encoders.stored import stored_identity
 from amr.errors import InputError
 from amr.formats.annotations import Annotation, is_moment
@@ -19,6 +20,7 @@ from amr.formats.features import FeatureReader
 from amr.formats.notices import Notices
 from amr.training.corpus import Corpus, Packed
 from amr.training.draws import IntArray
+from amr.training.similarity import joint_space
 
 SHOWN = 5
 """Ids that a message about missing features names."""
@@ -36,10 +38,14 @@ class LoadOptions:
     Args:
         memory_bytes: frames that would take more are mapped from a scratch file instead of held in memory.
         on_broken: called with what is missing or broken, which is then left out; None: that ends it.
+        joint_encoder: takes frames and texts into the joint space, for networks that take similarities.
+        similarity_channels: curves a frame that the network takes.
     """
 
     memory_bytes: int
     on_broken: OnBroken | None = None
+    joint_encoder: Encoder | None = None
+    similarity_channels: int = 0
 
     def broken(self, error: InputError) -> None:
         """Hand an error on, or end with it."""
@@ -67,8 +73,12 @@ def load_corpus(
     number = {vid: index for index, vid in enumerate(vids)}
     durations_s = np.array([features.duration_s(vid) for vid in vids], dtype=np.float64)
     annotations, windows = with_windows(annotations, lambda vid: float(durations_s[number[vid]]), notices)
-    tokens, wordings = pack_tokens(annotations, features, frames.values.dtype)
+    tokens, pooled, wordings = pack_tokens(annotations, features, frames.values.dtype)
     meaning, meanings = number_meanings(annotations)
+    encoder, channels = options.joint_encoder, options.similarity_channels
+    joint = None
+    if encoder is not None:
+        joint = joint_space(encoder, frames.values.numpy(), frames.start, pooled, channels)
     recording = np.array([number[annotation.vid] for annotation in annotations], dtype=np.int64)
     return Corpus(
         frames=frames,
@@ -85,6 +95,7 @@ def load_corpus(
         heard=np.unique(recording * meanings + meaning),
         meanings=meanings,
         annotations=annotations,
+        joint=joint,
         encoder=stored_identity(features),
         sha256=fingerprint(frames.values, tokens.values),
     )
@@ -194,14 +205,17 @@ def allocate(
 
 def pack_tokens(
     annotations: Sequence[Annotation], features: FeatureReader, dtype: torch.dtype
-) -> tuple[Packed, list[IntArray]]:
-    """The tokens of every text in one tensor, and the texts of each annotation, its own query first.
+) -> tuple[Packed, npt.NDArray[np.float32], list[IntArray]]:
+    """The tokens of every text, its pooled vector ``(texts, text_dim)``, and the texts of each annotation.
+
+    An annotation's own query is its first.
 
     Further wordings stand in an annotation's ``paraphrases``; those without text features are passed over,
     since they are offered, not asked for.
     """
     number: dict[str, int] = {}
     tokens: list[npt.NDArray[np.float32]] = []
+    pooled: list[npt.NDArray[np.float32]] = []
     wordings = []
     by_text = len(features.queries) > 0
     for annotation in annotations:
@@ -211,14 +225,15 @@ def pack_tokens(
             if key not in number:
                 if not features.has_text(text, qid=annotation.qid):
                     continue
-                vectors = features.text(text, qid=annotation.qid).tokens
-                require_sound_tokens(vectors, annotation, features.name)
+                vectors = features.text(text, qid=annotation.qid)
+                require_sound_tokens(vectors.tokens, annotation, features.name)
                 number[key] = len(tokens)
-                tokens.append(vectors)
+                tokens.append(vectors.tokens)
+                pooled.append(vectors.pooled)
             mine.append(number[key])
         wordings.append(np.array(list(dict.fromkeys(mine)), dtype=np.int64))
     values = torch.from_numpy(np.concatenate(tokens)).to(dtype)
-    return Packed(values, offsets([len(vectors) for vectors in tokens])), wordings
+    return Packed(values, offsets([len(vectors) for vectors in tokens])), np.stack(pooled), wordings
 
 
 def paraphrases(annotation: Annotation) -> list[str]:

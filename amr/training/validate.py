@@ -14,7 +14,8 @@ from amr.metrics.records import Answers, Truths
 from amr.metrics.results import MAX_ANSWERS
 from amr.models.inputs import Inputs
 from amr.models.spans import to_ends
-from amr.moments import interval_iou
+from amr.moments import ScoredMoment
+from amr.retrieval.detr_windows import Heard, cut, merge_moments
 from amr.training.batches import stretch_bounds
 from amr.training.corpus import Corpus
 from amr.training.draws import IntArray
@@ -24,8 +25,7 @@ from amr.training.step import Stepper
 FloatArray = npt.NDArray[np.float64]
 
 BATCH_FRAMES = 4096
-SAME_MOMENT_IOU = 0.5
-"""Answers of overlapping stretches that agree by so much are one."""
+NO_CURVE = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,13 @@ class Stretches:
 
 
 def cover(num_frames: IntArray, window_frames: int) -> Stretches:
-    """Stretches of at most ``window_frames`` that cover every item's recording; neighbours share half."""
-    item, first, count = [], [], []
-    for index, total in enumerate(num_frames.tolist()):
-        last = max(0, total - window_frames)
-        starts = sorted({*range(0, last, max(1, window_frames // 2)), last})
-        item += [index] * len(starts)
-        first += starts
-        count += [min(total, window_frames)] * len(starts)
-    return Stretches(np.array(item), np.array(first), np.array(count))
+    """The windows in which prediction shows each item's recording to the network."""
+    windows = [cut(total, window_frames) for total in num_frames.tolist()]
+    return Stretches(
+        item=np.repeat(np.arange(len(windows)), [len(each) for each in windows]),
+        first=np.array([window.start for each in windows for window in each], dtype=np.int64),
+        count=np.array([len(window) for each in windows for window in each], dtype=np.int64),
+    )
 
 
 def evaluate(stepper: Stepper, corpus: Corpus) -> dict[str, float]:
@@ -74,8 +72,11 @@ def answer(stepper: Stepper, corpus: Corpus) -> list[FloatArray]:
     """For each item rows ``(start_s, end_s, score)``, best first."""
     stretches = cover(corpus.num_frames, stepper.network.config.window_frames)
     found = ask(stepper, corpus, stretches)
-    edges = np.searchsorted(stretches.item, np.arange(len(corpus) + 1))
-    return [merged(found[edges[item] : edges[item + 1]]) for item in range(len(corpus))]
+    edges = np.searchsorted(stretches.item, np.arange(len(corpus) + 1)).tolist()
+    return [
+        merged(corpus, item, stretches, found, slice(edges[item], edges[item + 1]))
+        for item in range(len(corpus))
+    ]
 
 
 def ask(stepper: Stepper, corpus: Corpus, stretches: Stretches) -> FloatArray:
@@ -115,26 +116,32 @@ def ask_some(stepper: Stepper, corpus: Corpus, stretches: Stretches, places: Int
     texts = np.array([corpus.wordings[item][0] for item in items], dtype=np.int64)
     count = np.minimum(corpus.tokens.counts[texts], stepper.network.config.max_tokens)
     text, text_mask = corpus.tokens.gather(texts, np.zeros_like(texts), count, device)
+    curves = corpus.curves(
+        corpus.recording[items], texts, stretches.first[places], stretches.count[places], device
+    )
+    inputs = Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves)
     bfloat16 = stepper.plan.training.precision == "bfloat16"
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        outputs = stepper.network(Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask))
+        outputs = stepper.network(inputs)
     scores = outputs.score_logits[-1].sigmoid()
     return torch.cat((to_ends(outputs.spans[-1]), scores.unsqueeze(-1)), dim=-1)
 
 
-def merged(found: FloatArray) -> FloatArray:
-    """The best answers of one item's stretches ``(stretches, queries, 3)``, best first, ``(answers, 3)``."""
-    rows = found.reshape(-1, 3)
-    rows = rows[np.argsort(-rows[:, 2], kind="stable")]
-    if len(found) == 1:
-        return rows[:MAX_ANSWERS]
-    kept: list[FloatArray] = []
-    for row in rows:
-        if all(interval_iou(row[:2], other[:2]) < SAME_MOMENT_IOU for other in kept):
-            kept.append(row)
-        if len(kept) == MAX_ANSWERS:
-            break
-    return np.stack(kept)
+def merged(corpus: Corpus, item: int, stretches: Stretches, found: FloatArray, part: slice) -> FloatArray:
+    """The best answers of one item's stretches ``found[part]``, best first, ``(answers, 3)``."""
+    rows = found[part]
+    if len(rows) > 1:
+        windows = [
+            Heard(range(first, first + count), [ScoredMoment(*row) for row in each], NO_CURVE)
+            for each, first, count in zip(
+                rows.tolist(), stretches.first[part].tolist(), stretches.count[part].tolist(), strict=True
+            )
+        ]
+        index = int(corpus.recording[item])
+        moments = merge_moments(windows, corpus.grid(index), float(corpus.durations_s[index]))
+        return np.array(moments[:MAX_ANSWERS], dtype=np.float64)
+    best: FloatArray = rows[0][np.argsort(-rows[0, :, 2], kind="stable")][:MAX_ANSWERS]
+    return best
 
 
 def figures(corpus: Corpus, windows: list[FloatArray]) -> dict[str, float]:

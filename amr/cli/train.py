@@ -1,0 +1,144 @@
+"""``amr train``: annotations and features in, a model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amr.cli import options
+
+DATA, SYSTEM, RECIPE, MACHINE = "Data", "System", "Recipe", "Machine"
+
+
+def train(
+    annotations: Annotated[
+        list[str],
+        typer.Argument(metavar="ANNOTATIONS", help="What to learn from: JSONL with 'relevant_windows'."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The model (.safetensors).")],
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Feature file or npz tree of all recordings and queries; may be repeated. "
+            "Default: $AMR_FEATURES, else feats.h5.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Annotations that decide which weights are kept: never test data."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="am-detr (default), lcs-detr or lcs-detr-code, with their recipes."
+        ),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Start from this model's network and weights (a second stage)."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML with [network], [loss] and [training].")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. network.gate=values; repeatable."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Items a step, over all processes.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Of AdamW.")] = None,
+    schedule: Annotated[str | None, typer.Option(metavar="constant|cosine|step")] = None,
+    warmup_steps: Annotated[int | None, typer.Option(min=0, help="Steps from 0 to the rate.")] = None,
+    gradient_clip: Annotated[float | None, typer.Option(min=0, help="Largest norm; 0: none.")] = None,
+    ema_decay: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Average the weights with this decay a step; 0: no.")
+    ] = None,
+    absent_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Part of the items asked for something that is not there."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Decides what is kept: mAP, mAP@0.5, R1@0.5, R1@0.7, mIoU or AUC.")
+    ] = None,
+    validate_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs between validations.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=0, help="Stop after so many validations without a better one; 0: never.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(metavar="float32|bfloat16")] = None,
+    compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile (pays on GPUs).")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Train so many times, seed, seed + 1, ...; tell mean and sd.")
+    ] = 1,
+    device: options.Device = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads; changes no result. Default: all.")
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(min=0, help="GB of features to hold; more is mapped from $TMPDIR. Default: half."),
+    ] = None,
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between states to resume from.")] = 60.0,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    keep_going: options.KeepGoing = False,
+    format_: options.Format = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,  # noqa: ARG001  # read where errors are printed
+) -> None:
+    """Train a network on annotated recordings.
+
+    \b
+    amr extract audio/ --queries train.jsonl -o feats.h5
+    amr train train.jsonl --features feats.h5 --validation val.jsonl -o model.safetensors
+
+    Beside the model stand its log (.log.jsonl) and a state (.state) from which --resume goes on exactly.
+    On standard output: the figures of the model's validation, or with --seeds their mean and sd.
+    Several processes: torchrun --nproc-per-node 2 -m amr train ...
+    """
+    from amr.cli.train_run import Options, run_training
+
+    chosen = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "warmup_steps": warmup_steps,
+        "gradient_clip": gradient_clip,
+        "ema_decay": ema_decay,
+        "absent_share": absent_share,
+        "metric": metric,
+        "validate_epochs": validate_epochs,
+        "patience": patience,
+        "precision": precision,
+        "compile": compile_ or None,
+        "seed": seed,
+    }
+    run_training(
+        Options(
+            annotations=annotations,
+            output=output,
+            features=features or [],
+            validation=validation,
+            preset=preset,
+            init=init,
+            config=config,
+            settings=set_ or [],
+            chosen={name: value for name, value in chosen.items() if value is not None},
+            seeds=seeds,
+            device=device,
+            threads=threads,
+            memory_gb=memory,
+            save_every_s=save_every,
+            resume=resume,
+            force=force,
+            keep_going=keep_going,
+            format=format_,
+            quiet=quiet,
+        )
+    )

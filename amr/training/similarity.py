@@ -1,0 +1,57 @@
+"""How near each frame is to a query in the encoder's joint space, for networks that take it as an input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import Encoder
+from amr.models.inputs import similarity_curves
+from amr.training.draws import IntArray
+
+FloatArray = npt.NDArray[np.float32]
+
+BLOCK_FRAMES = 8192
+
+
+@dataclass(frozen=True)
+class JointSpace:
+    """A training set in the joint space.
+
+    Args:
+        frames: ``(total, joint_dim)`` float16, in the order of the corpus's frames.
+        start: ``(recordings + 1,)`` where each recording's frames begin.
+        text: ``(texts, joint_dim)`` float32.
+        channels: curves a frame that the network takes.
+    """
+
+    frames: npt.NDArray[np.float16]
+    start: IntArray
+    text: FloatArray
+    channels: int
+
+    def curves(self, recording: IntArray, text: IntArray, first: IntArray, count: IntArray) -> FloatArray:
+        """``(batch, longest, channels)`` of stretches of recordings, zero at padding.
+
+        The curves are made from the whole recording before the stretch is cut out, as prediction does.
+        """
+        out = np.zeros((len(recording), int(count.max()), self.channels), dtype=np.float32)
+        for row, index, words, begin, length in zip(out, recording, text, first, count, strict=True):
+            frames = self.frames[self.start[index] : self.start[index + 1]].astype(np.float32)
+            curve = similarity_curves(frames @ self.text[words], self.channels)
+            row[:length] = curve[begin : begin + length]
+        return out
+
+
+def joint_space(
+    encoder: Encoder, frames: npt.NDArray[np.floating], start: IntArray, pooled: FloatArray, channels: int
+) -> JointSpace:
+    """Take frames ``(total, dim)`` and pooled texts ``(texts, text_dim)`` into the joint space."""
+    size = encoder.identity.joint_dimension
+    joint = np.empty((len(frames), size), dtype=np.float16)
+    for begin in range(0, len(frames), BLOCK_FRAMES):
+        block = frames[begin : begin + BLOCK_FRAMES].astype(np.float32)
+        joint[begin : begin + BLOCK_FRAMES] = encoder.joint_audio(block)
+    return JointSpace(joint, start, encoder.joint_text(pooled), channels)
