@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+
+from amr.encoders.base import EncoderIdentity, TextFeatures
+from amr.errors import InputError
 
 RATE_HZ = 8000
 LABELS = ("bell", "bell", "horn", "drill", "tap", "saw")
@@ -77,3 +81,38 @@ def read_lines(path: Path) -> list[dict[str, object]]:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class ToyEncoder:
+    """Frames of one second at 8 kHz: mean and mean square. With ``TOY_FAILS`` set it fails on recordings."""
+
+    def __init__(self, *, hop_s: float | None = None, device: str = "cpu") -> None:
+        self.identity = EncoderIdentity(
+            name="toy",
+            weights_sha256="0" * 64,
+            sample_rate_hz=8000,
+            window_samples=8000,
+            hop_samples=8000,
+            dimension=2,
+            text_dimension=3,
+            joint_dimension=2,
+        )
+
+    def encode_audio(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if os.environ.get("TOY_FAILS") and samples.shape[1] > 8000:
+            raise InputError("the toy is broken")
+        windows = samples.reshape(len(samples), -1, 8000)
+        return np.stack([windows.mean(axis=2), np.square(windows).mean(axis=2)], axis=2)
+
+    def encode_text(self, queries: list[str]) -> list[TextFeatures]:
+        one = np.ones((2, 3), np.float32)
+        return [TextFeatures(one * len(query), one[0] * len(query)) for query in queries]
+
+    def joint_audio(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return frames
+
+    def joint_text(self, pooled: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return pooled[:, :2]
+
+    def explain(self, query: str, top: int) -> list[tuple[str, float]]:
+        return []

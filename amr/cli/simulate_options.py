@@ -101,7 +101,7 @@ def check_product(product: Product) -> None:
     """Refuse options that cannot go together."""
     if product.plan and product.features is not None:
         raise UsageError("renders, --plan does not", where="--features")
-    if not product.plan and product.folder is None:
+    if not product.plan and product.folder is None and product.features is None:
         raise UsageError(
             "say where to write the recordings", where="-o", hint="-o FOLDER, or --plan for no sound"
         )

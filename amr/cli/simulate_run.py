@@ -101,6 +101,12 @@ def open_sink(made: plan.Plan, product: Product, folder: OutputFolder | None) ->
     if product.plan:
         yield Nothing()
         return
+    if product.features is not None:
+        from amr.cli.simulate_features import open_features
+
+        with open_features(made.scenes, made.sources, product, product.features) as sink:
+            yield sink
+        return
     assert folder is not None
     yield AudioFiles(made.sources, folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from amr.formats.recipes import Scene, check_name, scene_line
 from amr.formats.streams import open_output
 
 AUDIO_FOLDER = "audio"
+PART_NAME = re.compile(r"\.(.+)\.\d+\.part")
+"""What ``amr.formats.streams.open_output`` writes until a file is complete."""
 
 
 class OutputFolder:
@@ -55,6 +58,7 @@ class OutputFolder:
                 raise InputError("is a link, its target is left as it is", where=path)
         if self._resume:
             self._require_same_plan(recipe)
+            self._clear_parts([self.recipe_path, self.annotations_path, *paths])
         elif not self._force:
             self._require_nothing([self.recipe_path, self.annotations_path, *paths])
         if with_audio:
@@ -66,11 +70,14 @@ class OutputFolder:
         """Whether ``--resume`` finds the recording; a name appears only when its bytes are complete."""
         return self._resume and self.audio_path(scene).exists()
 
-    def clear_parts(self, scene: Scene) -> None:
-        """Remove what a killed run of this program left of one recording that is to be made again."""
-        path = self.audio_path(scene)
-        for part in path.parent.glob(f".{_literal(path.name)}.*.part"):
-            part.unlink(missing_ok=True)
+    def _clear_parts(self, targets: Sequence[Path]) -> None:
+        """Remove what a killed run left half-written of these files, and of no others."""
+        names = {target.name for target in targets}
+        for folder in {target.parent for target in targets}:
+            for part in folder.iterdir() if folder.is_dir() else ():
+                match = PART_NAME.fullmatch(part.name)
+                if match is not None and match[1] in names:
+                    part.unlink()
 
     def _require_same_plan(self, recipe: bytes) -> None:
         if self.recipe_path.exists() and self.recipe_path.read_bytes() != recipe:
@@ -88,8 +95,3 @@ class OutputFolder:
                     where=path,
                     hint="use --resume to go on, --force to replace, or another -o",
                 )
-
-
-def _literal(name: str) -> str:
-    """A file name as a glob pattern that matches only itself."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

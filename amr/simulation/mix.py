@@ -80,10 +80,11 @@ def mix_power(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Fl
 
 
 def to_pcm16(mixture: FloatArray) -> npt.NDArray[np.int16]:
-    """Samples in [-1, 1] as 16-bit integers, rounded down, as the released generator's library writes them."""
+    """Samples in [-1, 1] as 16-bit integers, rounded down, as libsndfile writes them for the generator."""
     scaled: FloatArray = mixture * np.float32(PCM16_SCALE)
     np.floor(scaled, out=scaled)
-    return np.minimum(scaled, np.float32(PCM16_SCALE - 1), out=scaled).astype(np.int16)
+    np.minimum(scaled, np.float32(PCM16_SCALE - 1), out=scaled)
+    return scaled.astype(np.int16)
 
 
 def fade_ends(samples: FloatArray, num_fade: int) -> FloatArray:

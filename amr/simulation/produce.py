@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from amr.errors import AmrError
@@ -17,7 +16,8 @@ from amr.simulation.parallel import ordered_map
 from amr.simulation.render import encode, render_scene
 from amr.simulation.sources import Sources
 
-Samples = npt.NDArray[np.int16]
+Product = npt.NDArray[Any]
+"""What a sink makes of a scene in a thread and stores in the first one."""
 
 
 class Sink(Protocol):
@@ -27,11 +27,11 @@ class Sink(Protocol):
         """Whether an earlier run has finished it."""
         ...
 
-    def prepare(self, scene: Scene) -> Samples | None:
+    def prepare(self, scene: Scene) -> Product | None:
         """Render it; called from several threads."""
         ...
 
-    def keep(self, scene: Scene, samples: Samples) -> None:
+    def keep(self, scene: Scene, product: Product) -> None:
         """Store what ``prepare`` gave back, if anything; called from one thread, in the plan's order."""
         ...
 
@@ -65,7 +65,7 @@ class AudioFiles:
         with open_output(self._folder.audio_path(scene), force=self._folder.replace) as file:
             file.write(data)
 
-    def keep(self, scene: Scene, samples: Samples) -> None:
+    def keep(self, scene: Scene, product: Product) -> None:
         """Never called: nothing is left to do."""
 
 
@@ -77,13 +77,13 @@ class Nothing:
 
     def prepare(self, scene: Scene) -> None: ...
 
-    def keep(self, scene: Scene, samples: Samples) -> None: ...
+    def keep(self, scene: Scene, product: Product) -> None: ...
 
 
 @dataclass(frozen=True)
 class _Prepared:
     scene: Scene
-    samples: Samples | None
+    product: Product | None
     error: AmrError | None
 
 
@@ -105,6 +105,6 @@ def produce(scenes: Sequence[Scene], sink: Sink, *, workers: int, keep_going: bo
     for prepared in ordered_map(prepare, scenes, workers):
         if prepared.error is not None and not keep_going:
             raise prepared.error
-        if prepared.samples is not None:
-            sink.keep(prepared.scene, prepared.samples)
+        if prepared.product is not None:
+            sink.keep(prepared.scene, prepared.product)
         yield Outcome(prepared.scene, prepared.error)
