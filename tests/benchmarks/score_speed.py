@@ -2,9 +2,9 @@
 
     python tests/benchmarks/score_speed.py
 
-Bounds: 1,347 queries (the size of CASTELLA's test split) under 0.6 s of wall time, imports included; 100,000
-queries with ten windows each under 10 s of processor time and 1 GB of memory. Exit 1 when one is missed. On a
-busy machine read the processor time, and the best of the runs.
+Bounds: 1,347 queries (the size of CASTELLA's test split) under 0.6 s, imports included; 100,000 queries with
+ten windows each under 10 s and 1 GB of memory. Exit 1 when one is missed. Bounds hold for processor time,
+which busy neighbours change least; the process has one thread, so on an idle machine wall time is the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 SMALL, LARGE = 1_347, 100_000
 RUNS = {SMALL: 7, LARGE: 2}
-MAX_SMALL_WALL_S = 0.6
+MAX_SMALL_CPU_S = 0.6
 MAX_LARGE_CPU_S = 10.0
 MAX_LARGE_BYTES = 1_000_000_000
 
@@ -89,7 +89,7 @@ def main() -> int:
                 wall_s, cpu_s = min(c.wall_s for c in costs), min(c.cpu_s for c in costs)
                 peak_bytes = max(c.peak_bytes for c in costs)
                 if num_queries == SMALL:
-                    kept = wall_s <= MAX_SMALL_WALL_S
+                    kept = cpu_s <= MAX_SMALL_CPU_S
                 else:
                     kept = cpu_s <= MAX_LARGE_CPU_S and peak_bytes <= MAX_LARGE_BYTES
                 missed |= not kept
