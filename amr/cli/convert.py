@@ -223,10 +223,14 @@ def one_text(tracks: list[Track], form: str) -> str:
 
 def write_text(text: str, output: Path | None, force: bool) -> None:
     """The product, to a file or standard output."""
-    from amr.formats.streams import STDIO, open_text_output
+    from amr.formats.streams import STDIO, open_output
 
-    with open_text_output(output if output is not None else STDIO, force=force) as file:
-        file.write(text)
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError("a text of the input holds half a character (a lone surrogate)") from error
+    with open_output(output if output is not None else STDIO, force=force) as file:
+        file.write(content)
 
 
 def write_folder(tracks: list[Track], form: str, folder: Path, force: bool) -> None:

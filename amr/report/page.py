@@ -75,7 +75,7 @@ def build_page(
     script, style = asset("page.js"), asset("page.css")
     parts = {
         "policy": html.escape(policy(script, style)),
-        "title": html.escape(title),
+        "title": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
         "style": style,
         "script": script,
         "data": script_safe_json(data),

@@ -1,0 +1,130 @@
+"""Predictions and truth brought together; results and estimates behind the score figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr.errors import InputError
+from amr.formats.annotations import Annotation
+from amr.formats.notices import Notices
+from amr.formats.predictions import Prediction
+from amr.metrics.iou import hull_union_iou
+from amr.report.estimates import expected_calibration_error, mean_estimate, reliability_bins, resampled_counts
+from amr.report.records import iou, match_cases, unit_curve
+from amr.report.results import judge, judge_by_length
+
+
+def prediction(qid: int | str, windows: list[list[float]], vid: str = "v") -> Prediction:
+    return Prediction(qid=qid, query="q", vid=vid, windows=windows, duration_s=60.0, where=f"p:{qid}")
+
+
+def annotation(qid: int | str, windows: list[list[float]], vid: str = "v") -> Annotation:
+    return Annotation(qid=qid, query="q", vid=vid, duration_s=60.0, windows=windows)
+
+
+def test_cases_meet_their_truth() -> None:
+    notices = Notices()
+    cases = match_cases(
+        [prediction("a", [[0, 10, 0.9]]), prediction("b", [[0, 10, 0.9]])],
+        [annotation("a", [[5, 10], [40, 50]]), annotation("a", [[0, 4]])],
+        notices,
+    )
+    assert [case.truth for case in cases] == [[(0, 4), (5, 10), (40, 50)], None]
+    assert cases[0].top_iou == pytest.approx(0.5)
+    assert cases[1].top_iou is None
+    assert notices.count("prediction without a ground truth of its qid and vid") == 1
+
+
+def test_ids_keep_their_type() -> None:
+    cases = match_cases([prediction(1, [[0, 1, 1]])], [annotation("1", [[0, 1]])], Notices())
+    assert cases[0].truth is None
+
+
+def test_windows_that_are_no_moments_are_told() -> None:
+    notices = Notices()
+    windows = [[5, 2, 0.9], [math.nan, 2, 0.8], [1, 1, 0.7], [1, 2, 0.6]]
+    case = match_cases([prediction("a", windows)], [], notices)[0]
+    assert case.predicted == [(1, 2, 0.6)]
+    assert "3 times" in notices.lines()[0]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 50)), min_size=2, max_size=2),
+)
+@settings(deadline=None, max_examples=100, derandomize=True)
+def test_iou_equals_the_metrics_room(spans: list[tuple[float, float]]) -> None:
+    (a, b) = [(start, start + length) for start, length in spans]
+    assert iou(a, b) == pytest.approx(float(hull_union_iou(np.array(a), np.array(b))), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("values", "curve"),
+    [
+        ([], []),
+        ([0.2, 0.8], [0.2, 0.8]),
+        ([-2.0, 0.0, 2.0], [0.0, 0.5, 1.0]),
+        ([5.0, 5.0], [0.0, 0.0]),
+        ([math.nan, 1.0], [0.0, 1.0]),
+        ([math.nan], [0.0]),
+    ],
+)
+def test_curves_are_brought_to_the_unit_range(values: list[float], curve: list[float]) -> None:
+    assert unit_curve(values) == curve
+
+
+def test_a_missing_answer_is_a_miss() -> None:
+    notices = Notices()
+    truth = [annotation("a", [[0, 10]]), annotation("b", [[0, 10]], "w"), annotation("c", [])]
+    result = judge("x", [prediction("a", [[0, 10, 0.7]])], truth, notices)
+    assert result.top_iou.tolist() == [1.0, 0.0]
+    assert result.top_score.tolist() == [0.7, 0.0]
+    assert result.recordings == ["v", "w"]
+    assert notices.count("query of the ground truth without an answer, counted as missed") == 1
+
+
+def test_files_that_do_not_meet_are_refused() -> None:
+    with pytest.raises(InputError, match="no 'qid' is in both"):
+        judge("x", [prediction("1", [[0, 1, 1]])], [annotation(1, [[0, 1]])], Notices())
+
+
+def test_lengths_follow_the_truth_not_the_answer() -> None:
+    truth = [annotation("a", [[0, 4], [10, 40]]), annotation("b", [[0, 8]])]
+    answers = [prediction("a", [[10, 40, 0.9]]), prediction("b", [[0, 8, 0.9]])]
+    ranges = judge_by_length([("x", answers)], truth, Notices())
+    assert [entry.systems[0].top_iou.tolist() for entry in ranges] == [[0.0], [1.0], [1.0], []]
+
+
+def test_queries_of_a_recording_go_together() -> None:
+    groups = ["a", "a", "b", "c", "c", "c"]
+    counts = resampled_counts(groups, draws=50)
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, 3] == counts[:, 5]).all()
+    assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
+    assert not (counts[:, 0] == counts[:, 2]).all()
+
+
+def test_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(300):
+        chance = rng.beta(2, 2, size=60)  # recordings differ, their queries are alike
+        hit = (rng.random((60, 4)) < chance[:, None]).astype(float).ravel()
+        counts = resampled_counts(np.repeat(np.arange(60), 4).tolist(), seed=trial, draws=400)
+        low, high = mean_estimate(hit, counts)[1:]
+        covered += low <= 0.5 <= high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_reliability() -> None:
+    scores = np.array([0.05, 0.95, 0.95, 1.0, -3.0, 7.0])
+    right = np.array([False, True, True, False, False, True])
+    bins = reliability_bins(scores, right)
+    assert [(entry.count, entry.share) for entry in bins] == [(2, 0.0), (4, 0.75)]
+    assert sum(entry.count for entry in bins) == 6
+    honest = reliability_bins(np.array([0.5, 0.5]), np.array([True, False]))
+    assert expected_calibration_error(honest) == 0
