@@ -72,7 +72,7 @@ class FakeEncoder:
 class SlowEncoder(FakeEncoder):
     """Takes a while, so that it can be killed at work."""
 
-    slow_s = 0.004
+    slow_s = 0.01
 
 
 class ChoosyEncoder(FakeEncoder):

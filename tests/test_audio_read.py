@@ -1,4 +1,4 @@
-"""Decoding and resampling: any format, rate, channels and length, in bounded memory; nothing but whole files."""
+"""Decoding and resampling: any format, rate, channels and length, in bounded memory; whole files only."""
 
 from __future__ import annotations
 

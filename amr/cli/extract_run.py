@@ -82,6 +82,7 @@ def run_job(job: Job) -> None:
     failures = Failures(TOOL)
     with (
         library_chatter_shown_if(job.verbose),
+        interruption_explained(job.output),
         full_disk_explained(job.output),
         open_feature_output(
             job.output, identity_json=encoder.identity.to_json(), store=job.store, begin=begin
@@ -288,6 +289,16 @@ def history_entry(job: Job) -> dict[str, Any]:
     if job.queries is not None and job.queries != STDIO:
         entry["sha256"] = {job.queries: hashlib.sha256(Path(job.queries).read_bytes()).hexdigest()}
     return entry
+
+
+@contextmanager
+def interruption_explained(output: Path) -> Iterator[None]:
+    """Says, when the user stops the work, that it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"amr {TOOL}: interrupted; the same command with --resume goes on with {output}")
+        raise
 
 
 @contextmanager

@@ -37,8 +37,9 @@ def answers_in_order(tracks: Sequence[Track], queries: Sequence[Query], name: st
     """
     by_qid: dict[int | str | None, Track] = {}
     for track in tracks:
-        if by_qid.setdefault(track.qid, track) is not track:
+        if track.qid in by_qid:
             raise InputError(f"qid {track.qid!r} is answered twice", where=track.where)
+        by_qid[track.qid] = track
     missing = [query for query in queries if query.qid not in by_qid]
     if missing:
         qids = ", ".join(repr(query.qid) for query in missing[:3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +29,10 @@ from amr.formats.features_read import FeatureFile
 from amr.formats.streams import open_output
 
 STORES = ("float16", "float32")
-COMMIT_FRAMES = (
-    256  # two minutes of yamnet, a second of work: what a kill may cost, and a commit costs milliseconds
-)
-COMMIT_RECORDINGS = 64
+# What a kill may cost: a second of yamnet's work, or ten of a slower encoder's. A commit takes milliseconds.
+COMMIT_FRAMES = 256
+COMMIT_RECORDINGS = 16
+COMMIT_S = 10.0
 # Superblock 2: it carries no "open for writing" mark, which a killed writer would leave behind.
 LIBRARY_VERSIONS = ("v108", "v110")
 SUPERBLOCK_BYTES = 48
@@ -72,7 +73,8 @@ class FeatureWriter:
     """Appends to a feature file that exists. Only whole recordings are ever seen by a reader.
 
     A recording is *finished* when ``committed`` counts it: from then on no kill can lose it. That happens
-    every ``COMMIT_FRAMES`` frames or ``COMMIT_RECORDINGS`` recordings, on ``commit`` and on ``close``.
+    every ``COMMIT_FRAMES`` frames, ``COMMIT_RECORDINGS`` recordings or ``COMMIT_S`` seconds, on ``commit``
+    and on ``close``.
 
     Args:
         path: the file.
@@ -101,6 +103,7 @@ class FeatureWriter:
         self._pending: list[tuple[str, str, float, int]] = []
         self._pending_text: list[tuple[str, TextVectors]] = []
         self._committed_rows = self._rows
+        self._committed_at_s = time.monotonic()
         self.committed = len(self.sources)
 
     @property
@@ -141,8 +144,16 @@ class FeatureWriter:
         self._rows = self._frames.shape[0]
         self.sources[recording_id] = source
         self._pending.append((recording_id, source, recording.duration_s, self._rows))
-        if self._rows - self._committed_rows >= COMMIT_FRAMES or len(self._pending) >= COMMIT_RECORDINGS:
+        if self._is_due():
             self.commit()
+
+    def _is_due(self) -> bool:
+        """Whether enough would be lost by a kill to pay for a commit."""
+        return (
+            self._rows - self._committed_rows >= COMMIT_FRAMES
+            or len(self._pending) >= COMMIT_RECORDINGS
+            or time.monotonic() - self._committed_at_s >= COMMIT_S
+        )
 
     def has_text(self, query: str) -> bool:
         return query in self._queries
@@ -172,6 +183,7 @@ class FeatureWriter:
         self._file.flush()
         self._journaled.commit()
         self._committed_rows = self._rows
+        self._committed_at_s = time.monotonic()
         self.committed = len(self.sources)
 
     def _append_pending(self) -> None:

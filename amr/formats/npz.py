@@ -221,7 +221,7 @@ def read_member(path: Path, key: str, *, data: bool = False) -> tuple[tuple[int,
                 version = npy.read_magic(member)
                 read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, fortran, dtype = read_header(member)
-                if dtype.kind != "f" or len(shape) != 2:
+                if dtype.kind != "f" or len(shape) != 2 or min(shape) < 0:
                     raise InputError(
                         f"{key!r} is {dtype} of shape {shape}, expected two axes of floats", where=path
                     )

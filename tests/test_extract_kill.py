@@ -1,0 +1,117 @@
+"""kill -9 at random moments of an extraction over 200 files, then ``--resume``: the uninterrupted file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+from feature_fakes import text_features
+
+from amr.cli.main import run
+from amr.formats.features_read import FeatureFile
+
+TESTS = Path(__file__).parent
+FILES = 200
+KILLS = 20
+ENCODER = os.environ.get("AMR_KILL_ENCODER", "feature_fakes:SlowEncoder")  # yamnet for the long version
+
+
+def make_recordings(folder: Path) -> None:
+    folder.mkdir()
+    draw = np.random.default_rng(3)
+    for number in range(FILES):
+        sound = draw.uniform(-0.3, 0.3, round(draw.uniform(0.3, 12) * 8000)).astype(np.float32)
+        soundfile.write(folder / f"recording_{number:03d}.wav", sound, 8000)
+
+
+def command(output: str, *options: str) -> list[str]:
+    return [
+        "extract",
+        "audio",
+        "--queries",
+        "gt.jsonl",
+        "-o",
+        output,
+        "--encoder",
+        ENCODER,
+        "--device",
+        "cpu",
+        *options,
+    ]
+
+
+def at_work(journal: Path) -> bool:
+    """Whether a process holds the journal."""
+    if not journal.exists():
+        return False
+    with open(journal, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def kill_once(moment_s: float) -> None:
+    """Start, let it reach its work, kill it a moment later."""
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
+    work = subprocess.Popen(
+        [sys.executable, "-m", "amr", *command("killed.h5", "--resume", "-q", "--workers", "2")],
+        env=environment,
+    )
+    until = time.monotonic() + 60
+    while not at_work(Path("killed.h5.part.journal")) and work.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    time.sleep(moment_s)
+    work.kill()
+    work.wait()
+
+
+def contents(path: str) -> dict[str, object]:
+    """All that a feature file holds, by name."""
+    with h5py.File(path, "r") as file:
+        found: dict[str, object] = {f"@{name}": value for name, value in file.attrs.items()}
+        file.visititems(
+            lambda name, item: found.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_recordings(Path("audio"))
+    queries = [f"query number {number}" for number in range(30)]
+    Path("gt.jsonl").write_text("".join(json.dumps({"qid": q, "query": q}) + "\n" for q in queries))
+    assert run(command("whole.h5", "-q")) == 0
+    draw = random.Random(11)
+    seen = [0]
+    for _ in range(KILLS):
+        if not Path("killed.h5").exists():
+            kill_once(draw.uniform(0, 0.5))
+        if Path("killed.h5.part").exists():
+            with FeatureFile("killed.h5.part") as reader:
+                assert len(reader) >= seen[-1]
+                seen.append(len(reader))
+                if reader.queries and ENCODER.startswith("feature_fakes"):
+                    assert np.array_equal(
+                        reader.text(queries[3]).tokens, text_features(queries[3]).tokens.astype("f2")
+                    )
+    assert len(set(seen)) > 3, seen  # the kills met work at different stages
+    assert run(command("killed.h5", "--resume", "-q")) == 0
+    whole, killed = contents("whole.h5"), contents("killed.h5")
+    assert list(whole) == list(killed)
+    for name, value in whole.items():
+        assert np.array_equal(np.asarray(value), np.asarray(killed[name])), name
+    assert len(whole["audio/id"]) == FILES  # type: ignore[arg-type]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audio", "gt.jsonl", "killed.h5", "whole.h5"]
