@@ -1,0 +1,361 @@
+"""Training speed: samples/s, the floor, peak memory, and the reference side by side.
+
+    python tests/benchmarks/train_speed.py [--reference CHECKOUT] [--batch 32] [--threads 2] [--rounds 5]
+    python tests/benchmarks/train_speed.py --device cuda --batch 2000 --frames 300 --precision bfloat16
+
+Features are fabricated: 60 frames and up to 32 tokens of 768 numbers, one moment an item. Each side runs in a
+process of its own that lives as long as the measurement; the sides take turns (A, B, A, B) and the median of
+the paired ratios is printed. After each round of ours a matrix product gives the machine's rate, and with the
+operations that torch counts in a step, the floor.
+
+Wall time beside a busy neighbour means little; processor seconds a sample hold. ``--busy`` starts a neighbour
+that keeps one core busy. Memory is the largest the process ever had.
+
+``--reference`` is a checkout of Lighthouse outside this repository, whose own loop is run. With ``--device
+cuda`` a step is profiled for host synchronisations and for the share of its time in matching.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DIM = 768
+PROBE_SHAPE = (1024, 256, 1024)
+PROBE_REPEATS = 40
+
+
+def main() -> None:
+    options = parse()
+    if options.side:
+        serve(options)
+        return
+    with tempfile.TemporaryDirectory() as folder, neighbour(options.busy):
+        fabricate(Path(folder), options)
+        print(json.dumps(measure(Path(folder), options), indent=1))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--reference", help="a checkout of Lighthouse, outside this repository")
+    parser.add_argument("--reference-workers", type=int, default=0, help="of its loader; its default is 4")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=2, help="steps a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--preset", default="am-detr")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--busy", action="store_true", help="beside a neighbour that keeps one core busy")
+    parser.add_argument("--side", choices=("ours", "reference"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def fabricate(folder: Path, options: argparse.Namespace) -> None:
+    """A feature file, the same features as an npz tree where a reference wants them, and annotations."""
+    from amr.encoders.base import EncoderIdentity, TextFeatures
+    from amr.formats.features_write import FeatureWriter, create_feature_file
+
+    generator = np.random.default_rng(0)
+    identity = EncoderIdentity("fabricated", "", 1000, 1000, 1000, DIM, DIM, 0).to_json()
+    create_feature_file(folder / "feats.h5", identity_json=identity, store="float32")
+    writer = FeatureWriter(folder / "feats.h5", identity_json=identity)
+    for name in ("clap", "clap_text"):
+        (folder / name).mkdir()
+    lines = []
+    for index in range(options.batch * options.steps):
+        frames = generator.normal(size=(options.frames, DIM)).astype(np.float32)
+        tokens = generator.normal(size=(int(generator.integers(18, 33)), DIM)).astype(np.float32)
+        start_s = int(generator.integers(0, options.frames - 12))
+        writer.add(f"r{index}", frames, duration_s=float(options.frames))
+        writer.add_text(f"query {index}", TextFeatures(tokens, tokens.mean(axis=0)))
+        if options.reference:
+            np.savez(folder / "clap" / f"r{index}.npz", features=frames)
+            np.savez(folder / "clap_text" / f"qid{index}.npz", last_hidden_state=tokens)
+        record = {"qid": index, "query": f"query {index}", "vid": f"r{index}", "duration": options.frames}
+        lines.append(json.dumps({**record, "relevant_windows": [[start_s, start_s + 11]]}) + "\n")
+    writer.close()
+    (folder / "data.jsonl").write_text("".join(lines))
+
+
+@contextlib.contextmanager
+def neighbour(wanted: bool) -> Iterator[None]:
+    """A process that keeps one core busy while the block runs."""
+    if not wanted:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The sides in turn; the first round of each is not counted."""
+    names = ["ours", *(["reference"] if options.reference else [])]
+    sides = {name: Side(name, folder) for name in names}
+    rounds: list[dict[str, dict[str, float]]] = []
+    for number in range(options.rounds + 1):
+        result = {name: side.round() for name, side in sides.items()}
+        if number:
+            rounds.append(result)
+    facts = {name: side.end() for name, side in sides.items()}
+    samples = options.batch * options.steps
+    return {
+        "batch": options.batch,
+        "frames": options.frames,
+        "threads": options.threads,
+        "preset": options.preset,
+        "busy_neighbour": options.busy,
+        **{name: speeds([each[name] for each in rounds], samples, facts[name]) for name in names},
+        **floor_ratios([each["ours"] for each in rounds], samples, facts["ours"], options),
+        **(
+            paired([each["reference"] for each in rounds], [each["ours"] for each in rounds])
+            if len(names) > 1
+            else {}
+        ),
+    }
+
+
+def speeds(rounds: list[dict[str, float]], samples: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """Medians of one side."""
+    wall = statistics.median(each["wall_s"] for each in rounds)
+    processor = statistics.median(each["processor_s"] for each in rounds)
+    return {
+        "samples_per_s": round(samples / wall, 2),
+        "processor_ms_a_sample": round(1e3 * processor / samples, 2),
+        "peak_memory_gb": round(facts["peak_bytes"] / 1e9, 3),
+        **{name: value for name, value in facts.items() if name not in ("peak_bytes", "gflop_a_sample")},
+    }
+
+
+def floor_ratios(
+    rounds: list[dict[str, float]], samples: int, facts: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    """How far above the floor ours is, in wall time on all threads and in processor time."""
+    gflop = facts["gflop_a_sample"] * samples
+    wall = [each["wall_s"] * each["gflop_per_s"] * options.threads / gflop for each in rounds]
+    processor = [each["processor_s"] * each["gflop_per_s"] / gflop for each in rounds]
+    return {
+        "gflop_a_sample": round(facts["gflop_a_sample"], 3),
+        "gflop_per_s_a_thread": round(statistics.median(each["gflop_per_s"] for each in rounds), 1),
+        "times_the_floor_wall": round(statistics.median(wall), 2),
+        "times_the_floor_processor": round(statistics.median(processor), 2),
+    }
+
+
+def paired(reference: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, float]:
+    """Medians of the reference's time over ours in the same round."""
+    pairs = list(zip(reference, ours, strict=True))
+    return {
+        f"times_the_reference_{name}": round(
+            statistics.median(a[f"{name}_s"] / b[f"{name}_s"] for a, b in pairs), 2
+        )
+        for name in ("wall", "processor")
+    }
+
+
+class Side:
+    """One side's process: a line in starts a round, a line out tells it."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        command = [sys.executable, __file__, *sys.argv[1:], "--side", name, "--folder", str(folder)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def _ask(self, word: str) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"a side ended with exit code {self.process.wait()}")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def round(self) -> dict[str, float]:
+        return self._ask("round")
+
+    def end(self) -> dict[str, Any]:
+        facts = self._ask("end")
+        self.process.wait()
+        return facts
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Be a side: rounds until ``end``."""
+    import torch
+
+    product = sys.stdout
+    sys.stdout = sys.stderr
+    with contextlib.ExitStack() as stack:
+        if options.side == "reference":
+            from train_speed_reference import ReferenceLoop
+
+            torch.set_num_threads(options.threads)
+            loop = ReferenceLoop(
+                Path(options.reference), options.folder, options.batch, options.reference_workers
+            )
+            one_round, facts = loop.round, dict
+        else:
+            ours = OurLoop(options, stack)
+            one_round, facts = ours.round, ours.facts
+        for word in sys.stdin:
+            if word.strip() == "end":
+                found = facts()
+                found.setdefault("peak_bytes", peak_bytes())
+                print(json.dumps(found), file=product, flush=True)
+                return
+            wall, processor = time.perf_counter(), time.process_time()
+            one_round()
+            result = {"wall_s": time.perf_counter() - wall, "processor_s": time.process_time() - processor}
+            if options.side == "ours":
+                result["gflop_per_s"] = matrix_rate(options.device)
+            print(json.dumps(result), file=product, flush=True)
+
+
+class OurLoop:
+    """Our run's parts on the fabricated features: :meth:`round` is an epoch as ``amr train`` makes it."""
+
+    def __init__(self, options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+        import torch
+
+        from amr.formats.annotations import read_annotations
+        from amr.formats.features import open_features
+        from amr.formats.notices import Notices
+        from amr.models.network import MomentNetwork
+        from amr.training.lanes import Lanes
+        from amr.training.loading import LoadOptions, load_corpus
+        from amr.training.placing import placed
+        from amr.training.plan import Plan
+        from amr.training.processes import Processes
+        from amr.training.step import Stepper
+
+        self.device = torch.device(options.device)
+        training = {"batch_size": options.batch, "precision": options.precision, "compile": options.compile}
+        self.plan = Plan.of_preset(options.preset).with_fields({"training": training}, "benchmark")
+        annotations = read_annotations(options.folder / "data.jsonl")
+        with open_features(options.folder / "feats.h5") as reader:
+            load = LoadOptions(memory_bytes=1 << 40)
+            self.corpus = placed(load_corpus(annotations, reader, load, Notices()), self.device)
+        is_cpu = self.device.type == "cpu"
+        lanes = Lanes(options.threads) if is_cpu else Lanes(1, operation_threads=options.threads)
+        torch.manual_seed(self.plan.training.seed)
+        network = MomentNetwork(self.plan.network).to(self.device)
+        self.stepper = Stepper(network, self.plan, stack.enter_context(lanes), Processes())
+        self.step = 0
+        self.epoch = 0
+
+    def round(self) -> None:
+        """One epoch over the fabricated items."""
+        from amr.training.batches import draw_batch
+        from amr.training.order import epoch_batches
+
+        settings = self.plan.training
+        batches = epoch_batches(
+            self.corpus.num_frames, batch_size=settings.batch_size, seed=settings.seed, epoch=self.epoch
+        )
+        for items in batches:
+            batch = draw_batch(
+                self.corpus, items, settings, self.epoch, window_frames=self.plan.network.window_frames
+            )
+            self.stepper.step(self.corpus, batch, learning_rate=settings.learning_rate, step=self.step)
+            self.step += 1
+        self.epoch += 1
+        self.stepper.take_means(len(self.corpus))
+
+    def facts(self) -> dict[str, Any]:
+        """Operations a sample and, on a GPU, memory, synchronisations and the share of matching."""
+        found: dict[str, Any] = {"peak_bytes": peak_bytes(), "gflop_a_sample": self._operations()}
+        return found | (self._gpu_facts() if self.device.type == "cuda" else {})
+
+    def _operations(self) -> float:
+        """Counted floating-point operations of forward and backward of one item, in 1e9."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        from amr.training.step import ChunkJob
+
+        batch = self._batch()
+        job = ChunkJob(self.corpus, batch, slice(0, len(batch)), 0)
+        with FlopCounterMode(display=False) as counter:
+            self.stepper.chunk_losses(job)["total"].backward()
+        return float(counter.get_total_flops()) / len(batch) / 1e9
+
+    def _batch(self) -> Any:
+        from amr.training.batches import draw_batch
+
+        items = np.arange(min(self.plan.training.batch_size, len(self.corpus)))
+        window_frames = self.plan.network.window_frames
+        return draw_batch(self.corpus, items, self.plan.training, 0, window_frames=window_frames)
+
+    def _gpu_facts(self) -> dict[str, Any]:
+        """A profiled step on the GPU, under torch's own check for host synchronisations."""
+        import torch
+        from torch.profiler import ProfilerActivity, profile
+
+        peak = torch.cuda.max_memory_allocated(self.device)
+        batch = self._batch()
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("error")
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+            self.stepper.step(self.corpus, batch, learning_rate=1e-4, step=self.step)
+        torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.synchronize()
+        events = profiler.key_averages()
+        kernels_us = sum(event.self_device_time_total for event in events)
+        matching_us = sum(event.device_time_total for event in events if event.key == "amr.models.matching")
+        waits = [event.key for event in events if "Synchronize" in event.key]
+        return {
+            "peak_bytes": peak,
+            "device": torch.cuda.get_device_name(self.device),
+            "host_synchronisations_in_a_step": waits,
+            "kernel_ms_a_step": round(kernels_us / 1e3, 2),
+            "matching_ms_a_step": round(matching_us / 1e3, 2),
+        }
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def matrix_rate(device: str) -> float:
+    """1e9 floating-point operations a second of this thread (of its own processor time), or of the GPU."""
+    import torch
+
+    rows, inner, cols = PROBE_SHAPE
+    left, right = torch.ones(rows, inner, device=device), torch.ones(inner, cols, device=device)
+    operations = 2 * rows * inner * cols * PROBE_REPEATS / 1e9
+    left @ right
+    if device == "cpu":
+        began = time.thread_time()
+        for _ in range(PROBE_REPEATS):
+            left @ right
+        return operations / (time.thread_time() - began)
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(PROBE_REPEATS):
+        left @ right
+    torch.cuda.synchronize()
+    return operations / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Runs: stopped and resumed ones end like whole ones, the best is kept, what goes wrong is told."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_world import IDENTITY, World, query, record, tiny_plan
+
+from amr.errors import ExitCode, InputError
+from amr.models.checkpoint import read_checkpoint
+from amr.training import run as run_module
+from amr.training.corpus import Corpus
+from amr.training.job import Files, Job, LossNotFiniteError, Outcome, StoppedError
+from amr.training.lanes import Lanes
+from amr.training.plan import Plan
+from amr.training.processes import Processes
+from amr.training.run import Run
+from amr.training.runstate import read_state
+
+
+@pytest.fixture
+def corpora(tmp_path: Path) -> tuple[Corpus, Corpus]:
+    world = World(tmp_path)
+    return world.corpus(world.fill("train", 10, seed=0)), world.corpus(world.fill("val", 6, seed=1))
+
+
+def job(corpora: tuple[Corpus, Corpus], plan: Plan, model: Path, **changes: Any) -> Job:
+    made = Job(plan=plan, train=corpora[0], validation=corpora[1], encoder=IDENTITY, files=Files(model))
+    return replace(made, data_sha256={"train": corpora[0].sha256}, **changes)
+
+
+def finish(job: Job, *, resume: bool = False, threads: int = 1) -> Outcome:
+    with Lanes(threads) as lanes:
+        return Run(job, torch.device("cpu"), lanes, Processes(), resume=resume).finish()
+
+
+class StopAfter:
+    """Asks to stop after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+def log_of(model: Path) -> list[dict[str, Any]]:
+    """The log's records without times."""
+    records = [json.loads(line) for line in Files(model).log.read_text().splitlines()]
+    timed = ("seconds", "samples_per_s", "validation_seconds")
+    return [{key: value for key, value in each.items() if key not in timed} for each in records]
+
+
+PLAN = tiny_plan(
+    epochs=3, ema_decay=0.9, schedule="cosine", warmup_steps=3, absent_share=0.2, span_jitter=0.1
+)
+
+
+@pytest.mark.parametrize("stops", [[2], [3], [1, 3, 1], [8]])
+def test_a_stopped_run_ends_like_a_whole_one(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus], stops: list[int]
+) -> None:
+    whole = finish(job(corpora, PLAN, tmp_path / "whole"))
+    model = tmp_path / "parts"
+    for steps in stops:
+        with pytest.raises(StoppedError, match="stopped after step"):
+            finish(job(corpora, PLAN, model, should_stop=StopAfter(steps)), resume=True)
+    assert finish(job(corpora, PLAN, model), resume=True, threads=2) == whole
+    assert (
+        read_state(Files(model).state).tensors.keys()
+        == read_state(Files(tmp_path / "whole").state).tensors.keys()
+    )
+    for name, tensor in read_state(Files(tmp_path / "whole").state).tensors.items():
+        assert torch.equal(tensor, read_state(Files(model).state).tensors[name]), name
+    assert model.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert log_of(model) == log_of(tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
+    first = finish(job(corpora, PLAN, tmp_path / "m"))
+    before = (tmp_path / "m").stat().st_mtime_ns
+    assert finish(job(corpora, PLAN, tmp_path / "m"), resume=True) == first
+    assert (tmp_path / "m").stat().st_mtime_ns == before
+
+
+def test_a_run_of_another_plan_or_of_other_data_is_not_resumed(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus]
+) -> None:
+    with pytest.raises(StoppedError):
+        finish(job(corpora, PLAN, tmp_path / "m", should_stop=StopAfter(2)))
+    other = tiny_plan(epochs=3, seed=5)
+    with pytest.raises(InputError, match=r"plan\.training\.absent_share: 0\.2, 0\.0"):
+        finish(job(corpora, other, tmp_path / "m"), resume=True)
+    changed = replace(job(corpora, PLAN, tmp_path / "m"), data_sha256={"train": "other"})
+    with pytest.raises(InputError, match=r"data\.train"):
+        finish(changed, resume=True)
+
+
+def test_a_state_that_is_cut_short_is_refused(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
+    with pytest.raises(StoppedError):
+        finish(job(corpora, PLAN, tmp_path / "m", should_stop=StopAfter(2)))
+    state = Files(tmp_path / "m").state
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(InputError, match="damaged"):
+        finish(job(corpora, PLAN, tmp_path / "m"), resume=True)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Validation that gives these figures in turn."""
+    left = iter(values)
+    monkeypatch.setattr(run_module, "evaluate", lambda stepper, corpus: {"mAP": next(left)})
+
+
+def test_the_best_by_the_metric_is_kept(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[torch.Tensor] = []
+    values = iter([1.0, 5.0, 5.0, 2.0])
+
+    def evaluate(stepper: Any, corpus: Corpus) -> dict[str, float]:
+        weights.append(stepper.kept_values.clone())
+        return {"mAP": next(values)}
+
+    monkeypatch.setattr(run_module, "evaluate", evaluate)
+    outcome = finish(job(corpora, tiny_plan(epochs=4), tmp_path / "m"))
+    assert (outcome.epoch, outcome.metrics) == (2, {"mAP": 5.0})
+    kept = read_checkpoint(tmp_path / "m")
+    assert torch.equal(torch.cat([w.flatten() for w in kept.build().parameters()]), weights[1])
+    assert kept.metrics == {"mAP": 5.0}
+    assert kept.training["epoch"] == 2
+    assert kept.training["training"]["epochs"] == 4
+
+
+def test_patience_ends_a_run(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [1.0, 3.0, 2.0, 2.0, 9.0])
+    outcome = finish(job(corpora, tiny_plan(epochs=9, patience=2), tmp_path / "m"))
+    assert (outcome.epoch, outcome.epochs) == (2, 4)
+
+
+def test_validations_come_every_so_many_epochs_and_last(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [1.0, 2.0, 3.0])
+    told: list[Mapping[str, Any]] = []
+    plan = tiny_plan(epochs=5, validate_epochs=2)
+    finish(job(corpora, plan, tmp_path / "m", report=told.append))
+    epochs = [each for each in told if each["event"] == "epoch"]
+    assert [each["epoch"] for each in epochs if "metrics" in each] == [2, 4, 5]
+    assert len(epochs) == 5
+
+
+def test_without_validation_the_last_weights_are_kept(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
+    made = replace(job(corpora, tiny_plan(), tmp_path / "m"), validation=None)
+    assert finish(made).epoch == 2
+    last = read_state(Files(tmp_path / "m").state).tensors["weights"]
+    kept = read_checkpoint(tmp_path / "m").build().parameters()
+    assert torch.equal(torch.cat([w.flatten() for w in kept]), last)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_state(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus]
+) -> None:
+    plan = tiny_plan(epochs=50, learning_rate=1.0, gradient_clip=0.0, loss={"l1": 1e30, "overlap": 1e30})
+    with pytest.raises(LossNotFiniteError, match=r"is not finite at step \d+ \(epoch \d+, batch") as caught:
+        finish(job(corpora, plan, tmp_path / "m"))
+    assert "train.jsonl:" in caught.value.what
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    state = read_state(Files(tmp_path / "m").state)
+    assert f"step {state.progress.step + 1} " in caught.value.what
+    assert all(torch.isfinite(tensor).all() for tensor in state.tensors.values())
+
+
+def test_a_metric_that_cannot_be_measured_is_refused(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
+    with pytest.raises(InputError, match="no absent query"):
+        finish(job(corpora, tiny_plan(metric="AUC"), tmp_path / "m"))
+
+
+def test_weights_of_another_shape_are_no_start(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
+    finish(job(corpora, tiny_plan(epochs=1), tmp_path / "a"))
+    start = read_checkpoint(tmp_path / "a").weights
+    bigger = tiny_plan(network={"feedforward_dim": 64})
+    with pytest.raises(InputError, match="does not fit: weight"):
+        finish(job(corpora, bigger, tmp_path / "b", start=start))
+    finish(job(corpora, tiny_plan(epochs=1), tmp_path / "c", start=start))
+    assert not math.isnan(read_checkpoint(tmp_path / "c").metrics["mAP"])
+
+
+def test_absent_queries_in_validation_give_an_area_under_the_curve(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    train, val = world.fill("train", 8, seed=0), world.fill("val", 3, seed=1)
+    records = [json.loads(line) for line in val.read_text().splitlines()]
+    records += [record(9, query(0), "val0", 12, [])]
+    corpora = world.corpus(train), world.corpus(world.write("val", records))
+    outcome = finish(job(corpora, tiny_plan(epochs=1, metric="AUC"), tmp_path / "m"))
+    assert 0 <= outcome.metrics["AUC"] <= 100

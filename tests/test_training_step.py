@@ -1,0 +1,183 @@
+"""One step: chunks, threads and processes change nothing but speed; nothing moves on a loss that is not finite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from training_world import World, query, record, tiny_plan
+
+from amr.models.losses import total_loss
+from amr.models.network import MomentNetwork
+from amr.training.batches import draw_batch, gather_chunk
+from amr.training.corpus import Corpus
+from amr.training.lanes import Lanes
+from amr.training.plan import Plan
+from amr.training.processes import Processes
+from amr.training.step import ChunkJob, Stepper
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    world = World(tmp_path)
+    return world.corpus(world.fill("train", 12, seed=0))
+
+
+def stepper(plan: Plan, lanes: Lanes) -> Stepper:
+    torch.manual_seed(0)
+    return Stepper(MomentNetwork(plan.network), plan, lanes, Processes())
+
+
+def train(
+    plan: Plan, corpus: Corpus, steps: int = 3, threads: int = 1, learning_rate: float = 1e-2
+) -> Stepper:
+    with Lanes(threads) as lanes:
+        made = stepper(plan, lanes)
+        for step in range(steps):
+            batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, step, window_frames=300)
+            made.step(corpus, batch, learning_rate=learning_rate, step=step)
+    return made
+
+
+def still(preset: str = "am-detr", **changes: Any) -> Plan:
+    """A plan without dropout."""
+    return tiny_plan(preset, network={"dropout": 0.0, "input_dropout": 0.0}, **changes)
+
+
+def test_threads_change_not_a_bit(corpus: Corpus) -> None:
+    plan = tiny_plan(chunk_frames=60)
+    alone, together = train(plan, corpus), train(plan, corpus, threads=3)
+    assert torch.equal(alone.flat.values, together.flat.values)
+    assert torch.equal(alone.sums, together.sums)
+
+
+def test_dropout_differs_by_step_and_chunk_and_follows_the_seed(corpus: Corpus) -> None:
+    one, same = train(tiny_plan(), corpus), train(tiny_plan(), corpus)
+    assert torch.equal(one.flat.values, same.flat.values)
+    assert not torch.equal(one.flat.values, train(still(), corpus).flat.values)
+
+
+@pytest.mark.parametrize("preset", ["am-detr", "lcs-detr", "lcs-detr-code"])
+def test_chunks_add_up_to_the_batch(corpus: Corpus, preset: str) -> None:
+    precision = {"precision": "float32"}
+    whole = train(still(preset, chunk_frames=10_000, **precision), corpus, steps=1)
+    parts = train(still(preset, chunk_frames=60, **precision), corpus, steps=1)
+    scale = whole._gradient.abs().max()
+    assert (whole._gradient - parts._gradient).abs().max() < 1e-5 * scale
+    assert torch.allclose(whole.sums, parts.sums, rtol=1e-5)
+
+
+def test_the_gradient_is_that_of_the_loss_alone(corpus: Corpus) -> None:
+    plan = still(gradient_clip=0.0)
+    made = train(plan, corpus, steps=1)
+    torch.manual_seed(0)
+    network = MomentNetwork(plan.network).train()
+    batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, 0, window_frames=300)
+    everything = slice(0, len(batch))
+    chunk = gather_chunk(corpus, batch, everything, plan.training, torch.device("cpu"), max_tokens=32)
+    outputs = network(chunk.inputs, negatives=True, negative_index=chunk.negative_index)
+    losses = total_loss(outputs, chunk.targets, chunk.inputs.frame_mask(), plan.loss)
+    losses["total"].backward()
+    expected = torch.cat([parameter.grad.flatten() for parameter in network.parameters()])  # type: ignore[union-attr]
+    assert (made._gradient - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert made.sums[0].item() == pytest.approx(12 * losses["total"].item(), rel=1e-5)
+
+
+def test_a_step_is_that_of_torchs_adamw_with_clipping(corpus: Corpus) -> None:
+    plan = still(gradient_clip=0.1, weight_decay=0.1)
+    torch.manual_seed(0)
+    network = MomentNetwork(plan.network)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=0.1)
+    with Lanes(1) as lanes:
+        made = stepper(plan, lanes)
+        for step in range(3):
+            batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, step, window_frames=300)
+            job = ChunkJob(corpus, batch, slice(0, len(batch)), 0)
+            optimiser.zero_grad()
+            weights = dict(zip(made.flat.names, network.parameters(), strict=True))
+            gradients = torch.autograd.grad(made.chunk_losses(job)["total"], made.flat.parameters)
+            for parameter, gradient in zip(weights.values(), gradients, strict=True):
+                parameter.grad = gradient.clone()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
+            made.step(corpus, batch, learning_rate=1e-2, step=step)
+            optimiser.step()
+    expected = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+    assert (made.flat.values - expected).abs().max() < 1e-5
+
+
+def test_nothing_moves_once_a_loss_is_not_finite(corpus: Corpus) -> None:
+    plan = tiny_plan(ema_decay=0.9)
+    with Lanes(1) as lanes:
+        made = stepper(plan, lanes)
+        for step in range(5):
+            batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, step, window_frames=300)
+            if step == 2:
+                before, gamma = made.state(), corpus.frames.values[0, 0].item()
+                corpus.frames.values[0, 0] = torch.nan
+            if step == 3:
+                corpus.frames.values[0, 0] = gamma
+            made.step(corpus, batch, learning_rate=1e-2, step=step)
+            assert made.broken_at() == (None if step < 2 else 2)
+    after = made.state()
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert torch.equal(tensor, after[name]), name
+
+
+def test_the_average_follows_its_definition(corpus: Corpus) -> None:
+    plan = still(ema_decay=0.3)
+    with Lanes(1) as lanes:
+        made = stepper(plan, lanes)
+        expected = made.flat.values.clone()
+        for step in range(4):
+            batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, step, window_frames=300)
+            made.step(corpus, batch, learning_rate=1e-2, step=step)
+            decay = min(0.3, (1 + step) / (10 + step))
+            expected = decay * expected + (1 - decay) * made.flat.values
+    assert torch.allclose(made.kept_values, expected, atol=1e-6)
+    assert not torch.allclose(made.kept_values, made.flat.values, atol=1e-4)
+
+
+def test_bfloat16_gives_nearly_the_float32_loss(corpus: Corpus) -> None:
+    full = train(still(), corpus, steps=1).take_means(12)
+    half = train(still(precision="bfloat16"), corpus, steps=1).take_means(12)
+    assert half["total"] == pytest.approx(full["total"], rel=0.02)
+    assert half["total"] != full["total"]
+
+
+def test_a_state_holds_all_that_the_next_step_needs(corpus: Corpus) -> None:
+    plan = tiny_plan(ema_decay=0.9)
+    whole = train(plan, corpus, steps=4)
+    first = train(plan, corpus, steps=2)
+    with Lanes(1) as lanes:
+        second = stepper(plan, lanes)
+        second.load_state(first.state())
+        for step in (2, 3):
+            batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, step, window_frames=300)
+            second.step(corpus, batch, learning_rate=1e-2, step=step)
+    for name, tensor in whole.state().items():
+        assert torch.equal(tensor, second.state()[name]), name
+
+
+@pytest.mark.parametrize(
+    "windows", [[[0, 12]], [], [[n, n + 1] for n in range(0, 12, 2)], [[3, 4], [11, 99]]]
+)
+def test_odd_moments_train(tmp_path: Path, windows: list[list[float]]) -> None:
+    world = World(tmp_path)
+    world.add("a", np.ones((12, 8), dtype=np.float32))
+    corpus = world.corpus(world.write("train", [record(1, query(0), "a", 12, windows)]))
+    for preset in ("am-detr", "lcs-detr"):
+        made = train(tiny_plan(preset), corpus, steps=2)
+        assert made.broken_at() is None
+        assert all(np.isfinite(value) for value in made.take_means(2).values())
+
+
+def test_lanes_hand_results_back_in_order_and_errors_out() -> None:
+    with Lanes(3) as lanes:
+        assert list(lanes.map(lambda n: n * n, range(20))) == [n * n for n in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            list(lanes.map(lambda n: 1 // n, [1, 0, 1]))
+        assert torch.get_num_threads() == 1
