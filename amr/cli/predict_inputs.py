@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amr.audio.files import AudioFile, find_audio
+from amr.audio.noise import library_chatter_hidden
 from amr.audio.read import MonoStream
 from amr.cli.progress import SoundProgress
 from amr.encoders.base import Encoder, FloatFrames
@@ -123,6 +124,8 @@ def open_session(
     with ExitStack() as stack:
         reader = stack.enter_context(open_features(*inputs.features)) if inputs.features else None
         files = find_audio(inputs.audio) if inputs.audio else []
+        if files:
+            stack.enter_context(library_chatter_hidden())
         shelves: list[Shelf] = [FeatureShelf(reader)] if reader is not None else []
         if is_prior(model):
             yield Session(Library([*shelves, *length_shelves(files)]), None)

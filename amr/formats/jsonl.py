@@ -44,9 +44,10 @@ def parse_object(line: bytes, where: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 text (byte {error.start})", where=where) from error
     except json.JSONDecodeError as error:
-        cut = "; the line seems to be cut off" if error.pos >= len(line.decode("utf-8").rstrip()) else ""
+        at_end = error.pos >= len(line.decode("utf-8").rstrip()) or error.msg.startswith("Unterminated")
+        cut = "; the line seems to be cut off" if at_end else ""
         raise InputError(
-            f"is not JSON: {error.msg} at column {error.colno}{cut}",
+            f"is not JSON: {error.msg} (column {error.colno}){cut}",
             where=where,
             hint="each line is one JSON object",
         ) from error
