@@ -121,9 +121,7 @@ class MomentModel:
         batch: list[tuple[_Pending, range]] = []
         for ask in asks:
             self._require_takes(ask)
-            pending = _Pending(
-                ask, cut(len(ask.frames), self.config.window_frames) if len(ask.frames) else []
-            )
+            pending = _Pending(ask, cut(len(ask.frames), self.config.window_frames))
             waiting.append(pending)
             for window in pending.windows:
                 batch.append((pending, window))
@@ -262,7 +260,8 @@ class DetrFinder:
     def _similarity(self, recording: Recording, queries: Sequence[str]) -> FloatArray:
         text = np.stack([self._text[query][1] for query in queries])
         joint: FloatArray = self.encoder.joint_audio(recording.frames)
-        return joint @ text.T
+        similarity: FloatArray = joint @ text.T
+        return similarity
 
 
 def load_model(

@@ -26,6 +26,8 @@ INSIDE = 0.8
 JOIN_SCORE_RATIO = 0.5
 
 Curve = npt.NDArray[np.float32]
+Table = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,13 @@ def merge_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float) ->
     """
     if len(heard) == 1:
         return by_score(heard[0].moments)
-    windows = drop_fragments(join_cut_moments(heard, grid, duration_s), heard, grid, duration_s)
-    ranked = sorted(
-        ((moment, number) for number, moments in enumerate(windows) for moment in moments),
-        key=lambda pair: -pair[0].score,
-    )
-    kept: list[tuple[ScoredMoment, int]] = []
-    for moment, number in ranked:
-        rivals = [other for other, window in kept if window != number]
-        if not repeats(moment, rivals, SAME_MOMENT_IOU):
-            kept.append((moment, number))
-    return [moment for moment, _ in kept]
+    windows = join_cut_moments(heard, grid, duration_s)
+    moments = [moment for found in windows for moment in found]
+    window_of = np.repeat(np.arange(len(windows)), [len(found) for found in windows])
+    at_cut = [near_cut(moments[k], heard, int(window_of[k]), grid, duration_s) for k in range(len(moments))]
+    table = np.array(moments, dtype=np.float64).reshape(-1, 3)
+    whole = ~fragments(table, window_of, np.array(at_cut, dtype=bool))
+    return greedy(table[whole], SAME_MOMENT_IOU, window_of[whole])
 
 
 def join_cut_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float) -> list[list[ScoredMoment]]:
@@ -102,36 +100,32 @@ def join_cut_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float)
     return joined
 
 
-def drop_fragments(
-    windows: Sequence[list[ScoredMoment]], heard: Sequence[Heard], grid: FrameGrid, duration_s: float
-) -> list[list[ScoredMoment]]:
-    """Without the moments that a cut has shortened and that another window saw whole."""
+def near_cut(
+    moment: ScoredMoment, heard: Sequence[Heard], number: int, grid: FrameGrid, duration_s: float
+) -> bool:
+    """Whether a moment of window ``number`` ends where the window does and the recording does not."""
+    seen = extent(heard[number].frames, grid, duration_s)
     near_s = EDGE_FRAMES * grid.hop_s
-    kept = []
-    for number, moments in enumerate(windows):
-        seen = extent(heard[number].frames, grid, duration_s)
-        first_s = seen.start_s + near_s if number > 0 else -1.0
-        last_s = seen.end_s - near_s if number < len(windows) - 1 else duration_s + 1.0
-        others = [m for other, found in enumerate(windows) if other != number for m in found]
-        kept.append(
-            [
-                moment
-                for moment in moments
-                if not ((moment.start_s <= first_s or moment.end_s >= last_s) and part_of(moment, others))
-            ]
-        )
-    return kept
+    starts = number > 0 and moment.start_s <= seen.start_s + near_s
+    return starts or (number < len(heard) - 1 and moment.end_s >= seen.end_s - near_s)
 
 
-def part_of(moment: ScoredMoment, others: Sequence[ScoredMoment]) -> bool:
-    """Whether a longer moment, about as sure, holds nearly all of ``moment``."""
-    length_s = moment.end_s - moment.start_s
-    return any(
-        other.end_s - other.start_s > length_s
-        and other.score >= JOIN_SCORE_RATIO * moment.score
-        and min(other.end_s, moment.end_s) - max(other.start_s, moment.start_s) >= INSIDE * length_s
-        for other in others
-    )
+def fragments(table: Table, window_of: Numbers, at_cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which moments a cut has shortened, while another window saw a longer one that holds nearly all of them.
+
+    Args:
+        table: ``(moments, 3)``: start, end, score.
+        window_of: ``(moments,)``, the window that each is from.
+        at_cut: ``(moments,)``, whether it ends at a cut.
+    """
+    start_s, end_s, score = table.T
+    length_s = end_s - start_s
+    out = np.zeros(len(table), dtype=bool)
+    for k in np.flatnonzero(at_cut):
+        shared_s = np.minimum(end_s, end_s[k]) - np.maximum(start_s, start_s[k])
+        holds = (shared_s >= INSIDE * length_s[k]) & (length_s > length_s[k])
+        out[k] = bool((holds & (window_of != window_of[k]) & (score >= JOIN_SCORE_RATIO * score[k])).any())
+    return out
 
 
 def continued(moment: ScoredMoment, earlier: Sequence[ScoredMoment], right_s: float) -> ScoredMoment | None:
@@ -147,7 +141,7 @@ def continued(moment: ScoredMoment, earlier: Sequence[ScoredMoment], right_s: fl
 
 
 def merge_saliency(heard: Sequence[Heard], num_frames: int) -> Curve:
-    """``(num_frames,)``: where windows overlap, a mean that trusts frames the more, the further from a cut."""
+    """``(num_frames,)``: where windows overlap, a mean that trusts frames far from a cut the most."""
     if len(heard) == 1:
         return heard[0].saliency
     total, weight = np.zeros(num_frames), np.zeros(num_frames)
@@ -161,20 +155,26 @@ def merge_saliency(heard: Sequence[Heard], num_frames: int) -> Curve:
 
 def suppress(moments: Sequence[ScoredMoment], max_iou: float) -> list[ScoredMoment]:
     """Non-maximum suppression: best first, none overlapping a better one by more than ``max_iou``."""
-    kept: list[ScoredMoment] = []
-    for moment in by_score(moments):
-        if not repeats(moment, kept, np.nextafter(max_iou, 2.0)):
-            kept.append(moment)
-    return kept
+    table = np.array(moments, dtype=np.float64).reshape(-1, 3)
+    return greedy(table, float(np.nextafter(max_iou, 2.0)), np.arange(len(moments)))
 
 
-def repeats(moment: ScoredMoment, others: Sequence[ScoredMoment], least_iou: float) -> bool:
-    """Whether ``moment`` overlaps one of ``others`` by ``least_iou`` or more."""
-    if not others:
-        return False
-    spans = np.array([[other.start_s, other.end_s] for other in others])
-    ious = interval_iou(np.array([moment.start_s, moment.end_s]), spans)
-    return bool((ious >= least_iou).any())
+def greedy(table: Table, least_iou: float, window_of: Numbers) -> list[ScoredMoment]:
+    """Best first, without those that overlap a better one of another window by ``least_iou`` or more.
+
+    Args:
+        table: ``(moments, 3)``: start, end, score.
+        least_iou: from here on two moments are one.
+        window_of: ``(moments,)``; moments with the same number do not rule each other out.
+    """
+    order = np.argsort(-table[:, 2], kind="stable")
+    table, window_of = table[order], window_of[order]
+    alive = np.ones(len(table), dtype=bool)
+    for k in range(len(table)):
+        if alive[k]:
+            ious = interval_iou(table[k, :2], table[k + 1 :, :2])
+            alive[k + 1 :] &= (ious < least_iou) | (window_of[k + 1 :] == window_of[k])
+    return [ScoredMoment(*row) for row in table[alive].tolist()]
 
 
 def by_score(moments: Sequence[ScoredMoment]) -> list[ScoredMoment]:
