@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 import amr.simulation
 from amr.errors import UsageError
 from amr.formats.recipes import Scene, parse_recipe_bytes, scene_line
+from amr.moments import Moment
 from amr.simulation.annotate import annotate
 from amr.simulation.distributions import fixed, parse_distribution, uniform
 from amr.simulation.plan import Drawing, draw_scenes, part_of
+from amr.simulation.scatter import fill
 from amr.simulation.settings import Declaration, castella_like, clotho_moment, declaration
+from amr.simulation.stock import crop_start_s
 from amr.simulation.survey import Bed, Clip
 
 CLIPS_BY_LENGTH = """
@@ -39,7 +43,7 @@ def clip(number: int, length_s: float, label: str = "") -> Clip:
         label=label,
         bounds=(0, round(length_s * 8000)),
         duration_s=length_s,
-        sounding=rng.random(int(np.ceil(length_s * 10))) < 0.7,
+        sounding=rng.random(int(np.ceil(length_s * 50))) < 0.5,
     )
 
 
@@ -113,6 +117,31 @@ def test_the_recipes_figures_hold_against_the_recipes_themselves(
         grid = np.linspace(0, 60, 601)
         distance = np.abs(np.searchsorted(own, grid) / len(own) - np.searchsorted(other, grid) / len(other))
         assert distance.max() < 1.63 * np.sqrt(2 / 4900)  # Kolmogorov-Smirnov, 1 %
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 999), length_s=st.floats(0.1, 9.0), share=st.sampled_from([0.02, 0.3, 1.0]))
+def test_a_crop_lies_in_its_clip_and_is_never_silent(seed: int, length_s: float, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = clip(seed, 4.0)
+    sounding = rng.random(200) < share
+    sounding[int(rng.integers(200))] = True
+    start_s = crop_start_s(rng, replace(drawn, sounding=sounding), length_s)
+    assert 0 <= start_s <= max(0.0, 4.0 - length_s) + 1e-9
+    assert sounding[round(start_s * 50) : int((start_s + length_s) * 50 + 1)].any()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 999), length_s=st.floats(0.1, 40.0), fade_s=st.sampled_from([0.0, 0.01, 0.2]))
+def test_a_moment_is_filled_without_a_gap_or_a_shred(seed: int, length_s: float, fade_s: float) -> None:
+    rng = np.random.default_rng(seed)
+    pool = [clip(n, float(rng.uniform(0.15, 6))) for n in range(3)]
+    moment = Moment(3.0, 3.0 + length_s)
+    parts = [part for _, part, _ in fill(rng, pool, moment, fade_s)]
+    assert parts[0].start_s == moment.start_s
+    assert parts[-1].end_s == pytest.approx(moment.end_s)
+    assert all(b.start_s <= a.end_s + 1e-9 for a, b in pairwise(parts))
+    assert min(part.length_s for part in parts) >= 0.0999
 
 
 SEEDS = st.integers(0, 2**31)

@@ -32,7 +32,7 @@ class Clip:
         label: class of the sound; empty where unknown.
         bounds: first and past-the-last sample that trimming kept.
         duration_s: of the kept part.
-        sounding: which blocks of 0.1 s of the kept part sound, ``(blocks,)``.
+        sounding: which blocks of 0.02 s of the kept part sound, ``(blocks,)``.
     """
 
     path: str

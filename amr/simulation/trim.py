@@ -8,7 +8,7 @@ import numpy.typing as npt
 from amr.simulation.settings import TrimRule
 
 FloatArray = npt.NDArray[np.float32]
-PROFILE_BLOCK_S = 0.1
+PROFILE_BLOCK_S = 0.02
 """Blocks of the power profile that crops are chosen by."""
 AUDIBLE_BELOW_DB = 20.0
 """A block counts as sounding when it is at most this far below its clip's mean power."""
