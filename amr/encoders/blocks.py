@@ -1,8 +1,8 @@
 """Encoders that make several frames at once.
 
 An encoder may have an attribute ``block_frames``: then frame ``i`` depends on the samples of its whole block,
-frames ``i // block_frames * block_frames`` onwards, counted from the start of the recording, instead of on its
-own window alone. Whoever cuts a recording into stretches begins each of them with a block.
+frames ``i // block_frames * block_frames`` onwards, counted from the start of the recording, instead of on
+its own window alone. Whoever cuts a recording into stretches begins each of them with a block.
 """
 
 from __future__ import annotations

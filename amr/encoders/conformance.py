@@ -4,8 +4,8 @@
 
 or, in a test: ``assert not problems(MyEncoder())``.
 
-What breaks here breaks silently elsewhere: frames that depend on their batch mates or on where a recording was
-cut make features that cannot be reproduced.
+What breaks here breaks silently elsewhere: frames that depend on their batch mates or on where a recording
+was cut make features that cannot be reproduced.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def problems(encoder: Encoder, *, tolerance: float = TOLERANCE) -> list[str]:
 Check = Callable[[Encoder, float], Iterator[str]]
 
 
-def test_sound(identity: EncoderIdentity, frames: int, *, seed: int = 0) -> Array:
+def probe_sound(identity: EncoderIdentity, frames: int, *, seed: int = 0) -> Array:
     """A stretch of ``frames`` frames: noise that changes all the time, ``(samples,)``."""
     count = identity.window_samples + (frames - 1) * identity.hop_samples
     rng = np.random.default_rng([seed, count])
@@ -93,7 +93,7 @@ def frames_have_their_shape(encoder: Encoder, _: float) -> Iterator[str]:
     """One frame and several, of sound and of silence; the samples are left as they were."""
     identity = encoder.identity
     for frames in (1, 2, 2 * block_frames(encoder) + 1):
-        sound = np.stack([test_sound(identity, frames), np.zeros_like(test_sound(identity, frames))])
+        sound = np.stack([probe_sound(identity, frames), np.zeros_like(probe_sound(identity, frames))])
         before = sound.copy()
         wrong = wrong_array(encoder.encode_audio(sound), (2, frames, identity.dimension))
         if wrong:
@@ -106,7 +106,7 @@ def frames_depend_on_their_window_alone(encoder: Encoder, tolerance: float) -> I
     """A recording gives the same frames wherever it is cut, at the beginnings of blocks."""
     identity, block = encoder.identity, block_frames(encoder)
     total = 3 * block + max(1, block // 2)
-    sound = test_sound(identity, total)
+    sound = probe_sound(identity, total)
     whole = encoder.encode_audio(sound[None])[0]
     for first, stop in ((0, block), (block, 3 * block), (2 * block, total)):
         start = first * identity.hop_samples
@@ -118,7 +118,7 @@ def frames_depend_on_their_window_alone(encoder: Encoder, tolerance: float) -> I
 
 def frames_do_not_know_their_batch(encoder: Encoder, tolerance: float) -> Iterator[str]:
     """A stretch gives the same frames alone, among others, a second time and from another thread."""
-    sounds = np.stack([test_sound(encoder.identity, 2, seed=seed) for seed in range(3)])
+    sounds = np.stack([probe_sound(encoder.identity, 2, seed=seed) for seed in range(3)])
     together = encoder.encode_audio(sounds)
     with ThreadPoolExecutor(2) as pool:
         apart = [job.result() for job in [pool.submit(encoder.encode_audio, s[None]) for s in sounds]]
@@ -132,7 +132,7 @@ def frames_do_not_know_their_batch(encoder: Encoder, tolerance: float) -> Iterat
 
 def sound_is_heard(encoder: Encoder, tolerance: float) -> Iterator[str]:
     """Two different sounds have different frames."""
-    first, second = (encoder.encode_audio(test_sound(encoder.identity, 1, seed=s)[None]) for s in (1, 2))
+    first, second = (encoder.encode_audio(probe_sound(encoder.identity, 1, seed=s)[None]) for s in (1, 2))
     if not differ(first, second, tolerance):
         yield "two different sounds have the same frame"
 
@@ -172,7 +172,7 @@ def texts_do_not_know_their_batch(encoder: Encoder, tolerance: float) -> Iterato
 def joint_space_takes_both(encoder: Encoder, tolerance: float) -> Iterator[str]:
     """Frames and queries meet in one space, each row by itself."""
     size = encoder.identity.joint_dimension
-    frames = encoder.encode_audio(test_sound(encoder.identity, 3)[None])[0]
+    frames = encoder.encode_audio(probe_sound(encoder.identity, 3)[None])[0]
     pooled = np.stack([features.pooled for features in encoder.encode_text([SHORT_TEXT, OTHER_TEXT])])
     sides: list[tuple[str, Callable[[FloatFrames], FloatFrames], FloatFrames]] = [
         ("joint_audio", encoder.joint_audio, frames),

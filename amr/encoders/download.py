@@ -81,6 +81,8 @@ def fetch(file: WebFile, folder: Path) -> Path:
         found = receive(file, part, Progress(file.name))
         part.replace(path)
     except (urllib.error.URLError, HTTPException, OSError, WrongBytesError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer, too
         raise MissingError(f"cannot be fetched ({error})", where=file.url, hint=by_hand) from error
     finally:
         part.unlink(missing_ok=True)
