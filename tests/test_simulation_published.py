@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from simulation_world import noise
 
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 from amr.formats.notices import Notices
 from amr.formats.recipes import Scene, parse_recipe_bytes, scene_line
 from amr.simulation.annotate import annotate
@@ -163,7 +163,7 @@ def test_clips_of_another_version_are_refused(originals: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="lasts 2 s after trimming, the recipe says 3 s"):
         plan(SMALL.read_bytes(), sources)
     (tmp_path / GATE).unlink()
-    with pytest.raises(MissingError, match="creaking"):
+    with pytest.raises(InputError, match="creaking"):
         plan(SMALL.read_bytes(), sources)
 
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from simulation_world import RATE_HZ, make_world, noise
 
-from amr.errors import AmrError, InputError, MissingError, UsageError
+from amr.errors import AmrError, InputError, UsageError
 from amr.formats.notices import Notices
 from amr.formats.recipes import BackgroundLayer, ForegroundLayer
 from amr.simulation import decode, sources
@@ -50,7 +50,7 @@ def test_links_that_lead_out_are_refused_and_links_inside_are_not(world: Path) -
         with pytest.raises(InputError, match="link that leads outside"):
             inside(world, path, "r")
     assert inside(world, "same.wav", "r") == (world / "fg" / "horn_2.wav").resolve()
-    with pytest.raises(MissingError, match=r"no file 'fg/none\.wav'"):
+    with pytest.raises(InputError, match=r"no file 'fg/none\.wav'"):
         inside(world, "fg/none.wav", "r")
     with pytest.raises(InputError, match="not a regular file"):
         inside(world, "fg", "r")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from simulation_world import make_world
 
-from amr.errors import AmrError, InputError, MissingError, UsageError
+from amr.errors import AmrError, InputError, UsageError
 from amr.simulation.selection import check_disjoint, parse_condition, select, split_of
 from amr.simulation.tables import SourceRow, read_sources
 
@@ -93,9 +93,9 @@ def test_a_broken_table_is_refused_with_its_line(
 
 
 def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(MissingError):
+    with pytest.raises(InputError):
         read_sources(tmp_path / "none.csv", {})
-    with pytest.raises(MissingError, match="no audio file"):
+    with pytest.raises(InputError, match="no audio file"):
         read_sources(tmp_path, {})
 
 

@@ -24,7 +24,7 @@ def decode_whole(path: Path) -> tuple[FloatArray, int]:
     """Mono samples ``(samples,)`` of a file and its rate.
 
     Raises:
-        MissingError: there is no such file, or it needs an ffmpeg that is not here.
+        MissingError: it needs an ffmpeg that is not here.
         InputError: it is no audio, cut, empty, or holds values that are not finite.
     """
     with open_decoder(path) as decoder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 from amr.formats.recipes import check_relative
 
 
@@ -12,8 +12,7 @@ def inside(root: Path, relative: str, where: str) -> Path:
     """The file ``relative`` of the folder ``root``, links followed, if it is there and inside.
 
     Raises:
-        InputError: the path is absolute, climbs out, or a link leads out; or it is not a regular file.
-        MissingError: there is no such file.
+        InputError: the path is absolute, climbs out, or a link leads out; or there is no regular file.
     """
     check_relative(relative, where)
     base = root.resolve()
@@ -26,7 +25,7 @@ def inside(root: Path, relative: str, where: str) -> Path:
             hint="name the folder that holds the real files as the source folder",
         )
     if not real.exists():
-        raise MissingError(f"no file {relative!r} in the folder {root}", where=where)
+        raise InputError(f"no file {relative!r} in the folder {root}", where=where)
     if not real.is_file():
         raise InputError(f"{relative!r} is not a regular file", where=where)
     return real

@@ -68,8 +68,7 @@ def survey_clip(
     """A clip that can be drawn, or why not and where; ``keep_rate_hz``: prepare it for rendering at it.
 
     Raises:
-        InputError: the file is broken, or the row has no caption.
-        MissingError: there is no such file.
+        InputError: there is no such file, it is broken, or the row has no caption.
     """
     if not row.captions:
         raise InputError("has no caption", where=row.where, hint="give one, or say --column captions=NAME")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amr.errors import InputError, MissingError, UsageError
+from amr.errors import InputError, UsageError
 from amr.formats.jsonl import parse_lines
 from amr.formats.recipes import check_relative
 from amr.formats.streams import display_name, open_input
@@ -65,11 +65,11 @@ def read_sources(source: Path, columns: dict[str, str]) -> tuple[Path, list[Sour
     file, its folder and itself.
 
     Raises:
-        InputError: a table without the needed columns, a broken line, a file named twice.
-        MissingError: there is no such file or folder, or nothing in it.
+        InputError: there is no such file or folder, or nothing in it; a table without the needed columns, a
+            broken line, a file named twice.
     """
     if str(source) != "-" and not source.exists():
-        raise MissingError("no such file or folder", where=source)
+        raise InputError("no such file or folder", where=source)
     if source.is_dir():
         tables = sorted(path for path in source.iterdir() if path.suffix.lower() == ".csv")
         if len(tables) > 1:
@@ -90,7 +90,7 @@ def list_folder(folder: Path) -> list[SourceRow]:
             if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
                 found.append((Path(parent) / name).relative_to(folder).as_posix())
     if not found:
-        raise MissingError("no audio file in this folder", where=folder)
+        raise InputError("no audio file in this folder", where=folder)
     return [row_of({"file": path}, str(folder), {"file": "file"}) for path in sorted(found)]
 
 
