@@ -206,6 +206,8 @@ USAGE: list[tuple[list[str], str]] = [
     (["--background-hop", "0"], "--background-hop"),
     (["--distractors", "1.5"], "--distractors"),
     (["--where", "label"], "not a condition"),
+    (["--count", "2", "--name-prefix", "../x"], "cannot be the name"),
+    (["--name-prefix", "x"], "say --count"),
     (["--column", "file"], "not WHAT=NAME"),
     (["--column", "file=nope"], "no column 'nope'"),
     (["--shard", "3/2"], "--shard"),
@@ -256,7 +258,7 @@ def test_keep_going_does_the_rest_and_says_so(world: Path, capfd: pytest.Capture
     out = world / "sim"
     assert run(["simulate", *draw_options(world), "-o", str(out), "--keep-going"]) == 5
     told = capfd.readouterr().err
-    assert "left out: " in told
+    assert "new.wav" in told
     assert told.count("digital silence") == 4
     made = {path.stem for path in (out / "audio").iterdir()}
     assert made == {"bg_street1_0.0_8.0", "bg_street1_1.0_9.0"}

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from amr.errors import InputError
 from amr.formats.recipes import (
@@ -16,6 +18,7 @@ from amr.formats.recipes import (
     check_name,
     check_relative,
     parse_recipe_bytes,
+    parse_scene,
     scene_line,
 )
 from amr.simulation.annotate import annotate
@@ -136,3 +139,34 @@ def test_names_of_the_field_are_safe() -> None:
         assert check_name(name, "") == name
     for path in ("a b/..c/Paper_Parchment (1).wav", "~x.wav", ".tmp/valid/fg/a.wav", "dog...wav"):
         assert check_relative(path, "") == path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+PLACES = [
+    *[(key,) for key in json.loads(scene_line(SCENE))],
+    *[("background", key) for key in json.loads(scene_line(SCENE))["background"]],
+    *[("foregrounds", 0, key) for key in json.loads(scene_line(SCENE))["foregrounds"][0]],
+    *[("absent", 0, key) for key in json.loads(scene_line(SCENE))["absent"][0]],
+]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(place=st.sampled_from(PLACES), value=JSON)
+def test_no_value_anywhere_gives_anything_but_a_scene_or_an_explained_error(
+    place: tuple[str | int, ...], value: object
+) -> None:
+    made = json.loads(scene_line(SCENE))
+    target = made
+    for part in place[:-1]:
+        target = target[part]
+    target[place[-1]] = value
+    try:
+        scene = parse_scene(made, "r:1")
+    except InputError:
+        return
+    assert parse_recipe_bytes(scene_line(scene).encode("utf-8"), "r") == [scene]
+    assert list(annotate(scene))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from amr.cli.options import OutputFormat
-from amr.errors import UsageError
+from amr.errors import InputError, UsageError
+from amr.formats.recipes import check_name
 from amr.simulation import plan
 from amr.simulation.distributions import Distribution, exponential, parse_distribution
 from amr.simulation.settings import LAYOUTS, Declaration, declaration
@@ -123,8 +124,19 @@ def refuse_draw_options(declared: Declared, named: Named, counted: Counted) -> N
 
 def drawing(counted: Counted) -> plan.Drawing:
     """Counts and forms with their defaults."""
+    if counted.prefix is not None and counted.count is None:
+        raise UsageError("names recordings that are counted", where="--name-prefix", hint="say --count")
+    check_prefix(counted.prefix or "")
     given = {key: value for key, value in vars(counted).items() if value is not None}
     return plan.Drawing(**given)
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix that would make unsafe file names."""
+    try:
+        check_name(f"{prefix}00000", "--name-prefix")
+    except InputError as error:
+        raise UsageError(error.what, where="--name-prefix", hint=error.hint) from error
 
 
 def declare(declared: Declared) -> Declaration:

@@ -59,8 +59,8 @@ def simulate(
     notices = Notices()
     workers = free_processors() if product.workers is None else product.workers
     with ExitStack() as stack:
-        spill = product.folder.parent if product.folder else None
-        store = SampleStore(folder=spill if spill and spill.is_dir() else None)
+        output = product.folder or product.features
+        store = SampleStore(folder=output.parent if output and output.parent.is_dir() else None)
         stack.callback(store.close)
         if recipe is not None:
             refuse_draw_options(declared, named, counted)
@@ -74,6 +74,8 @@ def simulate(
 def run(made: plan.Plan, counted: Counted, product: Product, workers: int) -> None:
     """Render a plan, write annotations, and tell what was made."""
     failures = Failures(TOOL)
+    for error in made.broken:
+        failures.note(error)
     folder = None
     if product.folder is not None:
         folder = OutputFolder(product.folder, shard=counted.shard, force=product.force, resume=product.resume)
@@ -90,8 +92,6 @@ def run(made: plan.Plan, counted: Counted, product: Product, workers: int) -> No
         summary = write_annotations(told, files, failures)
     if table:
         sys.stdout.write("\n".join(summary_lines(summary, folder)) + "\n")
-    if made.any_broken and not failures.count:
-        failures.count = 1
     failures.end()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from amr.errors import InputError
+from amr.errors import AmrError, InputError
 from amr.formats.notices import Notices
 from amr.formats.recipes import Scene, parse_recipe_bytes, read_recipe_bytes
 from amr.simulation.canvas import drawn_cuts, every_cut
@@ -71,11 +71,11 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Plan:
-    """Scenes to render, the sources to render them from, and whether a source had to be left out."""
+    """Scenes to render, the sources to render them from, and what was wrong with sources left out."""
 
     scenes: list[Scene]
     sources: Sources
-    any_broken: bool = False
+    broken: tuple[AmrError, ...] = ()
 
 
 def draw_plan(
@@ -117,7 +117,7 @@ def draw_plan(
         ordered_map=lambda function, rows: ordered_map(function, rows, workers),
         notices=notices,
     )
-    clips, any_broken = survey_clips(
+    clips, broken = survey_clips(
         fg_rows,
         sources,
         declared.trim,
@@ -128,7 +128,7 @@ def draw_plan(
     )
     refuse_shared(clips, beds, materials.disjoint_from)
     note_too_long(clips, declared, notices)
-    return Plan(draw_scenes(clips, beds, declared, drawing), sources, any_broken)
+    return Plan(draw_scenes(clips, beds, declared, drawing), sources, tuple(broken))
 
 
 def draw_scenes(

@@ -101,10 +101,10 @@ def survey_clips(
     ordered_map: OrderedMap[Clip | tuple[str, str] | AmrError],
     keep_going: bool,
     notices: Notices,
-) -> tuple[list[Clip], bool]:
-    """The clips that can be drawn, in table order, and whether any was broken.
+) -> tuple[list[Clip], list[AmrError]]:
+    """The clips that can be drawn, in table order, and what was wrong with broken ones.
 
-    Silent and too short ones are left out and counted in ``notices``; broken ones too with ``keep_going``.
+    Silent and too short ones are left out and counted in ``notices``.
 
     Raises:
         AmrError: a broken or missing clip without ``keep_going``; or nothing is left.
@@ -116,20 +116,20 @@ def survey_clips(
         except AmrError as error:
             return error
 
-    clips, any_broken = [], False
+    clips: list[Clip] = []
+    broken: list[AmrError] = []
     for found in ordered_map(look, rows):
         if isinstance(found, Clip):
             clips.append(found)
         elif isinstance(found, tuple):
             notices.add(*found)
         elif keep_going:
-            any_broken = True
-            notices.add(f"left out: {found.what}", found.where)
+            broken.append(found)
         else:
             raise found
     if not clips:
         raise InputError("no foreground can be used", hint="see the warnings above for why")
-    return clips, any_broken
+    return clips, broken
 
 
 def survey_beds(

@@ -191,7 +191,7 @@ def row_of(record: dict[str, Any], where: str, chosen: dict[str, str]) -> Source
     text = {what: values.get(column, "").strip() for what, column in chosen.items()}
     if not text["file"]:
         raise InputError("names no file", where=where)
-    path = check_relative(text["file"], where)
+    path = os.path.normpath(check_relative(text["file"], where))
     return SourceRow(
         path=path,
         where=where,
@@ -222,7 +222,7 @@ def unique_files(rows: Iterable[SourceRow], name: str) -> list[SourceRow]:
     seen: dict[str, str] = {}
     kept = []
     for row in rows:
-        first = seen.setdefault(os.path.normpath(row.path), row.where)
+        first = seen.setdefault(row.path, row.where)
         if first != row.where:
             raise InputError(f"the file {row.path!r} stands here and at {first}", where=row.where)
         kept.append(row)
