@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr.audio.files import audio_extension, find_audio, recording_id
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -100,7 +100,7 @@ def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids("**/*.ogg") == ["3"]
     assert ids("a/[0].wav") == ["[0]"]  # a file of that very name comes first
     assert ids(tmp_path / "a" / "[12].wav") == ["1", "2"]
-    with pytest.raises(MissingError, match="no audio file matches"):
+    with pytest.raises(InputError, match="no audio file matches"):
         ids("a/*.flac")
 
 
@@ -132,7 +132,7 @@ def test_names_that_cannot_be_told_apart_are_an_error(
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no such file or folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         ids(tmp_path / "none.wav")
     touch(tmp_path, "empty/notes.txt")
     with pytest.raises(InputError, match="holds no audio files"):

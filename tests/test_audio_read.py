@@ -286,7 +286,7 @@ def test_header_logs() -> None:
 
 
 def test_things_that_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no such audio file"):
+    with pytest.raises(InputError, match="no such audio file"):
         read_audio(tmp_path / "none.wav", None)
     with pytest.raises(InputError, match="is a folder"):
         read_audio(tmp_path, None)

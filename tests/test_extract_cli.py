@@ -177,8 +177,8 @@ def test_keep_going_names_the_broken_and_does_the_rest(
 
 MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "nothing named": ([], 2, "no recordings are named"),
-    "no such file": (["none.wav"], 4, "none.wav: no such file or folder"),
-    "no match": (["audio/*.flac"], 4, "no audio file matches this pattern"),
+    "no such file": (["none.wav"], 3, "none.wav: no such file or folder"),
+    "no match": (["audio/*.flac"], 3, "no audio file matches this pattern"),
     "a folder without audio": (["empty"], 3, "empty: holds no audio files"),
     "output in no folder": (["audio", "-o", "none/f.h5"], 3, "the folder of this output does not exist"),
     "output is a folder": (["audio", "-o", "empty"], 3, "empty: is a folder"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr.encoders.stored import require_same_encoder, stored_identity
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 from amr.formats.features import FeatureReader, open_features
 from amr.formats.features_output import Begin, open_feature_output, partial_path
 from amr.formats.features_read import FeatureFile
@@ -393,7 +393,7 @@ def test_a_file_cut_anywhere_is_refused_or_read_whole(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no such feature file"):
+    with pytest.raises(InputError, match="no such feature file"):
         open_features(tmp_path / "none.h5")
 
 

@@ -16,7 +16,7 @@ import soundfile
 from amr.audio.ffmpeg import FfmpegDecoder
 from amr.audio.files import NATIVE_EXTENSIONS, audio_extension
 from amr.audio.headers import missing_bytes, mp3_has_length, ogg_is_cut
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 
 Samples = npt.NDArray[np.float32]
 
@@ -49,8 +49,8 @@ def open_decoder(path: Path) -> Iterator[Decoder]:
     """A recording, ready to be read once from its start.
 
     Raises:
-        MissingError: there is no such file, or it needs an ffmpeg that is not here.
-        InputError: it is empty, no audio, or its header is nonsense.
+        MissingError: it needs an ffmpeg that is not here.
+        InputError: there is no such file; it is empty, no audio, or its header is nonsense.
     """
     require_audio_file(path)
     try:
@@ -73,7 +73,7 @@ def require_audio_file(path: Path) -> None:
     if path.is_dir():
         raise InputError("is a folder, expected an audio file", where=path)
     if not path.exists():
-        raise MissingError("no such audio file", where=path)
+        raise InputError("no such audio file", where=path)
     if not path.is_file():
         raise InputError("is not a regular file", where=path, hint="write the sound into a file first")
     try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 
 NATIVE_EXTENSIONS = frozenset(
     {".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"}
@@ -81,8 +81,8 @@ def find_audio(arguments: Iterable[str]) -> list[AudioFile]:
     passed over in folders and never where they are named.
 
     Raises:
-        MissingError: there is no such file, folder, or match.
-        InputError: a folder holds no audio; two files would share an id.
+        InputError: there is no such file, folder or match; a folder holds no audio; two files would share
+            an id.
     """
     return name_recordings(each_once(found for argument in arguments for found in expand(argument)))
 
@@ -105,9 +105,9 @@ def expand(argument: str) -> list[Found]:
         matches = map(Path, sorted(glob.glob(argument, recursive=True)))  # noqa: PTH207  # may be absolute
         files = [Found(match) for match in matches if audio_extension(match.name) and not match.is_dir()]
         if not files:
-            raise MissingError("no audio file matches this pattern", where=argument)
+            raise InputError("no audio file matches this pattern", where=argument)
         return files
-    raise MissingError("no such file or folder", where=argument)
+    raise InputError("no such file or folder", where=argument)
 
 
 def walk(folder: Path) -> Iterator[str]:

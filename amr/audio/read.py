@@ -39,8 +39,8 @@ class MonoStream:
 
     def __iter__(self) -> Iterator[MonoSamples]:
         """Raises:
-        MissingError: there is no such file, or it needs an ffmpeg that is not here.
-        InputError: it is empty, cut, no audio, or holds undefined samples.
+        MissingError: it needs an ffmpeg that is not here.
+        InputError: there is no such file; it is empty, cut, no audio, or holds undefined samples.
         """
         with open_decoder(self.path) as decoder:
             own_rate_hz = decoder.sample_rate_hz

@@ -120,7 +120,7 @@ def read_events(
 
 def encode_events(
     encoder: Encoder, events: Iterable[Event], pool: ThreadPoolExecutor, ahead: int
-) -> Iterator[Begin | End | FloatFrames]:
+) -> Generator[Begin | End | FloatFrames, None, None]:
     """Events with frames in place of segments, in order, while up to ``ahead`` segments are under way."""
     waiting: deque[Begin | End | Future[FloatFrames]] = deque()
     under_way = 0

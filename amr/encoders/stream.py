@@ -134,8 +134,8 @@ def encode_recording(encoder: Encoder, path: str | Path) -> tuple[FloatFrames, F
     """A whole recording: frames ``(n, dim)``, where they lie, and its duration in seconds.
 
     Raises:
-        MissingError: there is no such file, or it needs an ffmpeg that is not here.
-        InputError: it is empty, cut, no audio, or holds undefined samples.
+        MissingError: it needs an ffmpeg that is not here.
+        InputError: there is no such file; it is empty, cut, no audio, or holds undefined samples.
     """
     stream = MonoStream(path, encoder.identity.sample_rate_hz)
     frames = np.concatenate(list(encode_stream(encoder, stream)))

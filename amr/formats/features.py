@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from amr.errors import InputError, MissingError
+from amr.errors import InputError
 from amr.moments import FrameGrid
 
 FORMAT = "features"
@@ -159,9 +159,8 @@ def open_features(*paths: str | Path) -> FeatureReader:
         paths: HDF5 feature files, or folders of a Lighthouse or DCASE ``.npz`` tree.
 
     Raises:
-        MissingError: there is no such file. InputError: a file is not a feature file of this schema; parts
-        were made by different encoders, or hold the
-            same recording.
+        InputError: there is no such file; a file is not a feature file of this schema; parts were made by
+            different encoders, or hold the same recording.
     """
     from amr.formats.features_many import ManyFeatures
 
@@ -186,7 +185,7 @@ def open_one(path: Path) -> FeatureReader:
     if path.is_dir():
         return NpzTree(path)
     if not path.exists():
-        raise MissingError("no such feature file", where=path, hint="amr extract AUDIO -o FILE makes one")
+        raise InputError("no such feature file", where=path, hint="amr extract AUDIO -o FILE makes one")
     return FeatureFile(path)
 
 

@@ -29,7 +29,7 @@ def create_matrix(group: h5py.Group, name: str, dimension: int, dtype: str) -> N
 
 def create_vector(group: h5py.Group, name: str, dtype: npt.DTypeLike, values: Sequence[Any]) -> h5py.Dataset:
     """A column of single values."""
-    chunks = (chunk_rows(np.dtype(dtype).itemsize) // 32,)
+    chunks = (chunk_rows(np.dtype(dtype).itemsize) // 8,)
     column = group.create_dataset(name, (0,), maxshape=(None,), chunks=chunks, dtype=dtype, track_times=False)
     append_rows(column, values)
     return column

@@ -133,6 +133,11 @@ def read_strings(column: h5py.Dataset, file_bytes: int, where: Path) -> list[str
     """A column of UTF-8 strings, of fixed or of varying length."""
     values = read_column(column, "SO", file_bytes, where)
     try:
+        if values.dtype.kind == "S" and len(values):
+            # One decoding for all of them: our own strings of fixed length hold no NUL.
+            strings = b"\0".join(values.tolist()).decode("utf-8").split("\0")
+            if len(strings) == len(values):
+                return strings
         return [str(value, "utf-8") for value in values.tolist()]
     except (TypeError, UnicodeDecodeError) as error:
         raise InputError(f"{column.name} holds something other than UTF-8 text", where=where) from error
