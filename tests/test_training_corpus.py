@@ -82,7 +82,7 @@ def test_queries_without_text_features_are_listed(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add("here", noise(9))
     source = world.write("train", [record(1, "never stored", "here", 9, [[1, 2]])])
-    with pytest.raises(InputError, match="1 queries have no text features in .*: 'never stored'"):
+    with pytest.raises(InputError, match=r"1 queries have no text features in .*: 'never stored'"):
         world.corpus(source)
 
 

@@ -1,4 +1,4 @@
-"""One step: chunks, threads and processes change nothing but speed; nothing moves on a loss that is not finite."""
+"""One step: chunks and threads change nothing but speed; nothing moves on a loss that is not finite."""
 
 from __future__ import annotations
 

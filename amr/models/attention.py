@@ -48,7 +48,7 @@ def explicit_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout
 ) -> Tensor:
     """:func:`attend` with the attention weights written out."""
-    logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if mask is not None:
         logits = logits.masked_fill(~mask, -torch.inf)
     weights: Tensor = dropout(logits.softmax(-1).to(value.dtype))
@@ -90,14 +90,15 @@ class Attention(nn.Module):
             row_gate: ``(batch, queries)``, scales each query's row of attention weights.
         """
         dim = self.output.in_features
+        # One split each: its gradient is one concatenation, where every slice would fill a whole matrix.
+        sizes = [2 * dim, dim] if query is key else [dim, dim, dim]
+        weights, biases = torch.split(self.input.weight, sizes), torch.split(self.input.bias, sizes)
         if query is key:
-            q, k = functional.linear(query, self.input.weight[: 2 * dim], self.input.bias[: 2 * dim]).chunk(
-                2, -1
-            )
+            q, k = functional.linear(query, weights[0], biases[0]).chunk(2, -1)
         else:
-            q = functional.linear(query, self.input.weight[:dim], self.input.bias[:dim])
-            k = functional.linear(key, self.input.weight[dim : 2 * dim], self.input.bias[dim : 2 * dim])
-        v = functional.linear(value, self.input.weight[2 * dim :], self.input.bias[2 * dim :])
+            q = functional.linear(query, weights[0], biases[0])
+            k = functional.linear(key, weights[1], biases[1])
+        v = functional.linear(value, weights[-1], biases[-1])
         heads = [split_heads(x, self.heads) for x in (q, k, v)]
         attended = join_heads(attend(heads[0], heads[1], heads[2], mask, self.dropout))
         if row_gate is not None:

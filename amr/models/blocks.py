@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from amr.models.attention import Attention
 from amr.models.dropout import Dropout
+from amr.models.rectifier import PReLU
 
 
 class MLP(nn.Module):
@@ -62,7 +63,7 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.up = nn.Linear(dim, hidden)
-        self.activation = nn.PReLU()
+        self.activation = PReLU()
         self.dropout = Dropout(dropout)
         self.down = nn.Linear(hidden, dim)
 

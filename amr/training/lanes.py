@@ -1,14 +1,13 @@
 """Chunks of a batch worked off by several threads, with a result that no thread can change.
 
-Each chunk is computed by one thread alone, draws its dropout from a generator of its own, and hands back its
-result; the results are taken in order. So the sum is the same to the last bit on one core or on many, and
-with a busy neighbour a run loses its share of the machine and no more: OpenMP's threads, which wait for one
-another inside every operation by spinning, lose many times that.
+Each chunk is computed by one thread alone, has draws of its own, and hands back its result; the results are
+taken in order. So the sum is the same to the last bit on one core or on many, and with a busy neighbour a run
+loses its share of the machine and no more: OpenMP's threads, which wait for one another inside every
+operation by spinning, lose many times that.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,44 +15,9 @@ from types import TracebackType
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
-
-from amr.models.dropout import Dropout, drop
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-
-class _Lane(threading.local):
-    """What belongs to the chunk that this thread works on."""
-
-    generator: torch.Generator | None = None
-
-
-_lane = _Lane()
-
-
-class LaneDropout(Dropout):
-    """Dropout that draws from its thread's generator; torch has one for the whole process."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0 or x.device.type != "cpu":
-            return super().forward(x)
-        return drop(x, self.rate, _lane.generator)
-
-
-def use_lane_dropout(network: nn.Module) -> None:
-    """Let every dropout of ``network`` draw from its thread's generator."""
-    for module in network.modules():
-        if type(module) is Dropout:
-            module.__class__ = LaneDropout
-
-
-def seed_lane(key: int, device: torch.device) -> None:
-    """Start the draws of the chunk at hand; the host does not wait for a GPU."""
-    if device.type == "cuda":
-        torch.cuda.manual_seed(key >> 1)
-    _lane.generator = torch.Generator().manual_seed(key >> 1)
 
 
 class Lanes:

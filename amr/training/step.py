@@ -17,7 +17,8 @@ from amr.models.network import MomentNetwork
 from amr.training.batches import Batch, gather_chunk
 from amr.training.corpus import Corpus
 from amr.training.draws import key_of
-from amr.training.lanes import Lanes, seed_lane, use_lane_dropout
+from amr.training.lanes import Lanes
+from amr.training.masks import MaskPools
 from amr.training.order import chunks, share
 from amr.training.parameters import FlatParameters
 from amr.training.plan import Plan
@@ -64,8 +65,8 @@ class Stepper:
     """
 
     def __init__(self, network: MomentNetwork, plan: Plan, lanes: Lanes, processes: Processes) -> None:
-        use_lane_dropout(network)
         self.network = network
+        self._masks = MaskPools(network, plan.training.seed)
         self.plan = plan
         self.lanes = lanes
         self.processes = processes
@@ -103,6 +104,8 @@ class Stepper:
             step: steps that were made before.
         """
         self.network.train()
+        if self.device.type == "cpu":
+            self._masks.draw(step)
         self._buffer.zero_()
         for gradients, parts in self.lanes.map(self._chunk_gradient, self._jobs(corpus, batch, step)):
             used = [
@@ -126,7 +129,10 @@ class Stepper:
 
     def _chunk_gradient(self, job: ChunkJob) -> tuple[tuple[Tensor | None, ...], Tensor]:
         """The chunk's part in the batch's gradient and in the parts of its loss."""
-        seed_lane(job.key, self.device)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(job.key >> 1)
+        else:
+            self._masks.use(job.key)
         with torch.enable_grad():
             parts = self.chunk_losses(job)
             gradients = torch.autograd.grad(parts["total"], self.flat.parameters, allow_unused=True)
