@@ -210,3 +210,13 @@ def test_weights_of_another_network_are_not_built() -> None:
     checkpoint = replace(small_checkpoint(), config=small_config("lcs-detr"))
     with pytest.raises(ValueError, match="weight"):
         checkpoint.build()
+
+
+def test_a_built_network_does_not_share_its_numbers_with_the_checkpoint() -> None:
+    checkpoint = small_checkpoint()
+    before = checkpoint.weights["anchors"].clone()
+    network = checkpoint.build()
+    with torch.no_grad():
+        network.anchors.add_(1.0)
+    assert torch.equal(checkpoint.weights["anchors"], before)
+    assert all(parameter.requires_grad for parameter in network.parameters())

@@ -302,3 +302,25 @@ def test_a_configuration_that_cannot_be_says_why(change: dict[str, object], mess
 def test_a_configuration_survives_json_fields() -> None:
     for preset in PRESETS.values():
         assert NetworkConfig.from_fields(preset.network.to_fields()) == preset.network
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_step_never_asks_the_device_for_a_value(name: str) -> None:
+    """Tensors without values: any look at one, as by ``.item()`` or a branch, raises."""
+    preset = small(name)
+    config = preset.network
+    with torch.device("meta"):
+        network = MomentNetwork(config).train()
+        inputs = Inputs(
+            audio=torch.rand(4, 9, config.audio_dim),
+            text=torch.rand(4, 5, config.text_dim),
+            audio_mask=torch.ones(4, 9, dtype=torch.bool),
+            text_mask=torch.ones(4, 5, dtype=torch.bool),
+            curves=torch.rand(4, 9, 2) if config.similarity_channels else None,
+        )
+        real = torch.ones(4, 3, dtype=torch.bool)
+        targets = make_targets(torch.rand(4, 3, 2), real, inputs.frame_mask(), torch.rand(4, 9))
+        outputs = network(inputs, negatives=preset.loss.negatives)
+        loss = total_loss(outputs, targets, inputs.frame_mask(), preset.loss)["total"]
+        loss.backward()
+    assert loss.device.type == "meta"

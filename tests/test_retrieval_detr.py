@@ -208,6 +208,9 @@ def test_load_model_reads_ours_and_keeps_the_bug_for_imports(tmp_path: Path) -> 
     path.write_bytes(b"nothing that is known")
     with pytest.raises(InputError, match="safetensors"):
         load_model(path)
+    for absent in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match=r"folder|no such file"):
+            load_model(absent)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
-from amr.formats.streams import open_output
+from amr.formats.streams import open_output, require_readable
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
 
@@ -59,7 +59,7 @@ class Checkpoint:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> MomentNetwork:
-        """The network with these weights, in evaluation mode, on the CPU.
+        """A network of its own with these weights, in evaluation mode, on the CPU.
 
         Raises:
             ValueError: the weights are not this network's; checked already for a checkpoint that was read.
@@ -69,7 +69,8 @@ class Checkpoint:
         problem = shape_problem(network, {name: tuple(w.shape) for name, w in self.weights.items()})
         if problem:
             raise ValueError(problem)
-        network.load_state_dict({name: w.float() for name, w in self.weights.items()}, assign=True)
+        own = {name: w.to(torch.float32, copy=True) for name, w in self.weights.items()}
+        network.load_state_dict(own, assign=True)
         return network.requires_grad_().eval()
 
 
@@ -161,8 +162,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """The JSON header of a safetensors file, read only when its claimed length can be.
 
     Raises:
-        InputError: there is none, or it claims more than the file or a header can hold.
+        InputError: there is no such file or no header, or it claims more than the file or a header can hold.
     """
+    require_readable(path)
     size = Path(path).stat().st_size
     with open(path, "rb") as file:
         start = file.read(8)

@@ -15,6 +15,7 @@ import torch
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
+from amr.formats.streams import require_readable
 from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, first_not_finite, shape_problem
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
@@ -70,7 +71,8 @@ INNER_RENAMES = [
 
 
 def is_archive(path: str | Path) -> bool:
-    """Whether a file starts as torch.save's zip files do."""
+    """Whether a file starts as torch.save's zip files do; raises ``InputError`` where there is none."""
+    require_readable(path)
     with open(path, "rb") as file:
         return file.read(4) == b"PK\x03\x04"
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from amr.errors import InputError
+from amr.formats.streams import require_readable
 
 # The published checkpoints' pickles are under 1 MB; their numbers lie outside of it.
 MAX_PICKLE_BYTES = 16 * 1024 * 1024
@@ -170,6 +171,7 @@ class Archive:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        require_readable(path)
         try:
             self._zip = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, EOFError, ValueError) as error:

@@ -1,10 +1,12 @@
 """Latency of the network, alone and beside the original implementation.
 
-    python tests/benchmarks/network_speed.py [--reference CHECKOUT] [--frames 60] [--batches 1,100] [--threads 2]
+    python tests/benchmarks/network_speed.py [--reference CHECKOUT] [--frames 60] [--batches 1,100] [--threads
+    2]
 
-``--reference`` is a checkout of Lighthouse outside this repository: its QD-DETR then runs in the same process, with
-the same weights and inputs, in turn with ours (A, B, A, B), and the median of the paired ratios is printed. Every
-round is bracketed by a matrix product, which gives the machine's rate and thereby the floor.
+``--reference`` is a checkout of Lighthouse outside this repository: its QD-DETR then runs in the same
+process, with the same weights and inputs, in turn with ours (A, B, A, B), and the median of the paired ratios
+is printed. Every round is bracketed by a matrix product, which gives the machine's rate and thereby the
+floor.
 """
 
 from __future__ import annotations
