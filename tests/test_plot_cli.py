@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> Path:
     )
     lines(tmp_path / "gt.jsonl", TRUTH)
     (tmp_path / "run").mkdir()
-    lines(tmp_path / "run" / "log.jsonl", [{"epoch": e, "loss": 1 / e} for e in range(1, 5)])
+    lines(tmp_path / "run" / "m.safetensors.log.jsonl", [{"epoch": e, "loss": 1 / e} for e in range(1, 5)])
     (tmp_path / "audio").mkdir()
     soundfile.write(tmp_path / "audio" / "street.wav", np.sin(np.arange(10 * 8000) / 3) * 0.3, 8000)
     return tmp_path
@@ -83,7 +83,7 @@ def run(
         "a.jsonl --qid street_1 --audio audio --truth gt.jsonl",
         "a.jsonl --qid street_1 --audio audio/street.wav --picture waveform",
         "run --figure training",
-        "run/log.jsonl --figure training",
+        "run/m.safetensors --figure training",
         "a.jsonl b.jsonl --truth gt.jsonl --figure iou",
         "a.jsonl b.jsonl --truth gt.jsonl --figure length",
         "a.jsonl --truth gt.jsonl --figure reliability",
@@ -99,7 +99,7 @@ def test_figures(files: Path, run: Run, arguments: str) -> None:
 def test_a_figure_flows_through_a_pipe(files: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     command = [sys.executable, "-m", "amr", "plot", "-", "--figure", "training"]
-    log = (files / "run" / "log.jsonl").read_bytes()
+    log = (files / "run" / "m.safetensors.log.jsonl").read_bytes()
     done = subprocess.run(command, input=log, capture_output=True, check=True)
     assert done.stdout.startswith(PNG)
     done = subprocess.run([*command, "--image", "svg"], input=log, capture_output=True, check=True)
@@ -116,12 +116,13 @@ def test_a_figure_flows_through_a_pipe(files: Path) -> None:
         ("a.jsonl b.jsonl --qid street_1 -o x.png", 2, "made of one file"),
         ("a.jsonl --qid street_1 -o x.jpg", 2, "does not end in .png or .svg"),
         ("a.jsonl --qid street_1 -o gt.jsonl --image png", 3, "exists already"),
-        ("a.jsonl --qid street_1 --audio run/log.jsonl -o x.png", 3, "is not there"),
+        ("a.jsonl --qid street_1 --audio run/m.safetensors.log.jsonl -o x.png", 3, "is not there"),
         ("a.jsonl --html gt.jsonl", 3, "exists already"),
         ("a.jsonl --html x.html --figure iou", 2, "a page shows moments"),
         ("a.jsonl --html x.html --embed 1", 2, "nothing to embed"),
         ("gt.jsonl --html x.html", 3, "gt.jsonl:1: key 'pred_relevant_windows' is missing"),
         ("nowhere.jsonl --html x.html", 3, "no such file"),
+        ("audio --figure training -o x.png", 3, "holds no log, expected one"),
         ("gt.jsonl --figure training -o x.png", 3, "no loss, score or learning rate"),
     ],
 )

@@ -73,6 +73,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "reliability": lambda: score_figures.reliability_figure(SYSTEMS[0]),
     "compare": lambda: score_figures.comparison_figure(SYSTEMS),
     "training": lambda: training_figure(LOG),
+    "losses far apart": lambda: training_figure([{"epoch": e, "loss": 100.0 / e**2} for e in range(1, 20)]),
 }
 
 
@@ -121,6 +122,7 @@ def test_no_text_lies_on_another_or_outside(name: str) -> None:
     canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts(figure)]
     assert len(boxes) >= 3
+    assert not [text for text, _ in boxes if "mathdefault" in text]
     width, height = canvas.get_width_height()
     for text, box in boxes:
         assert box.x0 > -2, text
@@ -207,6 +209,24 @@ def test_a_log_is_sorted_into_panels() -> None:
     }
     assert curves["loss"]["train loss"][0] == (1.0, 3.0)
     assert len(curves["loss"]["train loss"]) == 19
+
+
+def test_the_log_of_a_run_is_read() -> None:
+    log = [
+        {"event": "start", "loss": {"l1": 10.0}, "training": {"learning_rate": 1.0}},
+        {
+            "event": "epoch",
+            "epoch": 3,
+            "loss": {"total": 2.0},
+            "metrics": {"R1@0.7": 5.0},
+            "learning_rate": 0.1,
+        },
+    ]
+    assert collect_curves(log) == {
+        "loss": {"total": [(3.0, 2.0)]},
+        "score": {"R1@0.7": [(3.0, 5.0)]},
+        "learning rate": {"learning_rate": [(3.0, 0.1)]},
+    }
 
 
 def test_a_log_without_curves_draws_nothing() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from amr.formats.notices import Notices
     from amr.report.records import Case
 
-LOG_NAME = "log.jsonl"
+LOG_ENDING = ".log.jsonl"
 FIGURE_COLUMNS, FIGURE_BANDS = 900, 96
 
 
@@ -51,7 +51,7 @@ def plot(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Predictions (JSONL); for training: a run's folder or its log. '-' is standard input.",
+            help="Predictions (JSONL); to draw training: a model or its log. '-' is standard input.",
             show_default=False,
         ),
     ],
@@ -97,7 +97,7 @@ def plot(
     amr plot preds.jsonl --truth gt.jsonl --audio audio/ --html report.html
     amr plot preds.jsonl --audio audio/ --qid street_1 -o street.png
     amr plot a.jsonl b.jsonl --truth gt.jsonl --figure compare -o compare.svg
-    amr plot runs/first --figure training -o training.png
+    amr plot model.safetensors --figure training -o training.png
 
     Figures need the extra 'plot'; the page and, at a terminal, a picture in characters do not.
     """
@@ -297,13 +297,27 @@ def draw_moments(case: Case, audio: list[str] | None, picture: Picture) -> Any:
     return moments_figure(case, sound, picture=picture.value)
 
 
+def find_log(source: str) -> str:
+    """The log that is meant: of a model, the only one of a folder, or the file itself."""
+    path = Path(source)
+    if path.is_dir():
+        logs = sorted(str(log) for log in path.glob(f"*{LOG_ENDING}"))
+        if len(logs) != 1:
+            found = f"{len(logs)} logs ({', '.join(logs[:3])})" if logs else "no log"
+            raise InputError(
+                f"holds {found}, expected one *{LOG_ENDING}", where=source, hint="name the log itself"
+            )
+        return logs[0]
+    beside = source + LOG_ENDING
+    return beside if Path(beside).exists() else source
+
+
 def draw_training(source: str) -> Any:
     """The curves of a run's log."""
     from amr.formats.jsonl import read_objects
     from amr.report.training_figure import training_figure
 
-    path = Path(source)
-    log = str(path / LOG_NAME) if path.is_dir() else source
+    log = find_log(source)
     drawn = training_figure([record for _, record in read_objects(log)])
     if drawn is None:
         raise InputError("holds no loss, score or learning rate to draw", where=log)

@@ -28,7 +28,7 @@ def moments_figure(case: Case, sound: Overview | None, *, picture: str = "spectr
     """
     rows = [("sound", 2.4)] * (sound is not None) + [("saliency", 1.1)] * bool(case.saliency)
     num_tracks = min(len(case.predicted), MAX_SHOWN) + (case.truth is not None)
-    rows.append(("moments", 0.32 + 0.2 * max(num_tracks, 1)))
+    rows.append(("moments", 0.32 + 0.2 * max(num_tracks, 3)))
     figure = new_figure(8.0, 0.75 + sum(height for _, height in rows))
     grid = figure.add_gridspec(len(rows), 1, height_ratios=[height for _, height in rows])
     duration_s = sound.duration_s if sound else case.known_s

@@ -77,6 +77,7 @@ def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
     axes.set_xlabel("length of the true moments (s), and how many queries have one")
     axes.set_ylabel(f"recall at 1, IoU ≥ {iou:g} (%)")
     axes.set_ylim(0, None)
+    axes.set_xlim(-0.5, len(ranges) - 0.5)
     axes.grid(axis="y")
     if len(names) > 1:
         axes.legend()
@@ -198,4 +199,11 @@ def draw_whisker(axes: Any, row: int, estimate: Estimate, index: int) -> None:
         markersize=6,
         **look(index),
     )
-    axes.annotate(f"{value:.1f}", (value, row), (0, 5), textcoords="offset points", ha="center", size=8)
+    axes.annotate(
+        f"{value:.1f}".replace("-", "−"),
+        (value, row),
+        (0, 5),
+        textcoords="offset points",
+        ha="center",
+        size=8,
+    )

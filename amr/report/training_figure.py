@@ -10,6 +10,9 @@ from amr.report.canvas import DASHES, MARKERS, PALETTE, new_figure, printable
 
 STEP_KEYS = ("epoch", "step", "iteration")
 MAX_LINES = 6
+LOG_FROM = 30
+"""From this ratio of the largest and the smallest loss on their axis is logarithmic."""
+
 PANELS = (
     ("loss", "loss"),
     ("score", "score (%)"),
@@ -44,17 +47,26 @@ def panel_of(name: str) -> str | None:
 def collect_curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """``{panel: {name: [(epoch, value), ...]}}`` of a training log, finite values only.
 
-    The position is the record's epoch (else step, else its number).
+    The position is the record's epoch (else step, else its number). Records of other events than epochs (the
+    start with its settings, the end) are passed over.
     """
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for number, record in enumerate(records, start=1):
+    epochs = (record for record in records if record.get("event", "epoch") == "epoch")
+    for number, record in enumerate(epochs, start=1):
         flat = flatten(record)
         position = next((flat[key] for key in STEP_KEYS if key in flat), float(number))
         for name, value in flat.items():
             panel = panel_of(name)
             if panel is not None and math.isfinite(value):
-                curves.setdefault(panel, {}).setdefault(name, []).append((position, value))
+                curves.setdefault(panel, {}).setdefault(short(name), []).append((position, value))
     return curves
+
+
+def short(name: str) -> str:
+    """A quantity's name without the group that its panel names already."""
+    for group in ("loss ", "metrics "):
+        name = name.removeprefix(group)
+    return name
 
 
 def training_figure(records: Sequence[Mapping[str, Any]]) -> Any | None:
@@ -68,7 +80,14 @@ def training_figure(records: Sequence[Mapping[str, Any]]) -> Any | None:
     for axes, (name, label) in zip(rows, panels, strict=True):
         draw_curves(axes, curves[name])
         axes.set_ylabel(label)
-    rows[-1].set_xlabel(next((key for key in STEP_KEYS if key in flatten(records[0])), "record"))
+        values = [value for line in curves[name].values() for _, value in line]
+        if name == "loss" and min(values) > 0 and max(values) > LOG_FROM * min(values):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        else:
+            axes.ticklabel_format(axis="y", scilimits=(-3, 4))
+    rows[-1].set_xlabel(next((key for key in STEP_KEYS if key in flatten(records[-1])), "record"))
+    rows[-1].xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
@@ -81,9 +100,9 @@ def draw_curves(axes: Any, curves: Mapping[str, list[tuple[float, float]]]) -> N
             x, y, color=PALETTE[index], linestyle=DASHES[index], marker=marker, label=printable(name, 40)
         )
     axes.grid()
-    axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     axes.margins(x=0.02)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if len(curves) > 1:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def telling(names: list[str]) -> list[str]:

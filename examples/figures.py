@@ -1,0 +1,167 @@
+"""Make the example pictures of docs/figures/ from real recordings, with the commands that anyone would use.
+
+    python examples/figures.py --real DIR
+
+``DIR`` holds ``real.csv`` (columns file, query, windows, duration_s) and the recordings that it names.
+Without it only the picture of the repository's own recording is made. Screenshots need Chromium and selenium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "docs" / "figures"
+EXAMPLES = ROOT / "examples" / "audio"
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1.5, "mobile": True}
+BROWSER_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+def amr(*arguments: object, cwd: Path) -> None:
+    """One command, shown and run."""
+    command = ["amr", *map(str, arguments)]
+    print("$", *command, flush=True)
+    subprocess.run([sys.executable, "-m", *command], cwd=cwd, check=True)
+
+
+def write_truth(table: Path, target: Path) -> None:
+    """The annotations of ``real.csv``."""
+    with open(table, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(target, "w", encoding="utf-8") as out:
+        for number, row in enumerate(rows):
+            vid = Path(row["file"]).stem
+            windows = json.loads(row["windows"])
+            record = {"qid": f"{vid}_{number}", "query": row["query"], "duration": float(row["duration_s"])}
+            out.write(json.dumps({**record, "vid": vid, "relevant_windows": windows}) + "\n")
+
+
+def split_truth(truth: Path, train: Path, validation: Path) -> None:
+    """Every third recording for validation."""
+    lines = truth.read_text(encoding="utf-8").splitlines(keepends=True)
+    vids = list(dict.fromkeys(json.loads(line)["vid"] for line in lines))
+    held = set(vids[2::3])
+    train.write_text("".join(line for line in lines if json.loads(line)["vid"] not in held))
+    validation.write_text("".join(line for line in lines if json.loads(line)["vid"] in held))
+
+
+def own_recording(work: Path) -> None:
+    """The picture that needs nothing but the repository."""
+    sound = EXAMPLES / "lumberjack.ogg"
+    amr("predict", "--query", "someone chops wood", sound, "--saliency", "-o", "wood.jsonl", cwd=work)
+    amr(
+        "plot",
+        "wood.jsonl",
+        "--audio",
+        sound,
+        "--picture",
+        "waveform",
+        "-o",
+        FIGURES / "waveform.png",
+        "-f",
+        cwd=work,
+    )
+
+
+def real_recordings(real: Path, work: Path) -> None:
+    """Pictures with ground truth: one recording, and three ways of answering compared."""
+    write_truth(real / "real.csv", work / "gt.jsonl")
+    audio = real / "real"
+    truth = ("--truth", "gt.jsonl")
+    amr("extract", audio, "--queries", "gt.jsonl", "-o", "feats.h5", "-q", cwd=work)
+    amr("predict", "--queries", "gt.jsonl", "feats.h5", "--saliency", "-o", "window.jsonl", cwd=work)
+    for prior in ("middle", "whole"):
+        options = ("--model", f"prior:{prior}", "--queries", "gt.jsonl")
+        amr("predict", *options, "feats.h5", "-o", f"{prior}.jsonl", cwd=work)
+    qid = next(
+        record["qid"]
+        for record in map(json.loads, (work / "gt.jsonl").read_text().splitlines())
+        if record["vid"] == "owls"
+    )
+    moments = ("window.jsonl", *truth, "--audio", audio, "--qid", qid)
+    amr("plot", *moments, "-o", FIGURES / "moments.png", "-f", cwd=work)
+    systems = ("middle.jsonl", "whole.jsonl", "window.jsonl")
+    for name in ("iou", "length", "compare"):
+        options = ("--figure", name, "--iou", "0.5", "-o", FIGURES / f"{name}.png", "-f")
+        amr("plot", *systems, *truth, *options, cwd=work)
+    options = ("--figure", "reliability", "--iou", "0.5", "-o", FIGURES / "reliability.png", "-f")
+    amr("plot", "window.jsonl", *truth, *options, cwd=work)
+
+
+def training_run(work: Path) -> None:
+    """A short run on the same few recordings: long enough for curves, far too short for a model."""
+    split_truth(work / "gt.jsonl", work / "train.jsonl", work / "val.jsonl")
+    data = ("train.jsonl", "--validation", "val.jsonl", "--features", "feats.h5")
+    amr("train", *data, "--epochs", "30", "--threads", "1", "-q", "-o", "model.safetensors", cwd=work)
+    options = ("--figure", "training", "-o", FIGURES / "training.png", "-f")
+    amr("plot", "model.safetensors", *options, cwd=work)
+
+
+def page(real: Path, work: Path) -> None:
+    """Screenshots of the page: light, dark and on a phone."""
+    from selenium import webdriver
+
+    page_file = work / "report.html"
+    options = ("--truth", "gt.jsonl", "--audio", real / "real", "--title", "Sliding window, 17 recordings")
+    amr("plot", "window.jsonl", *options, "--html", page_file, cwd=work)
+    settings = webdriver.ChromeOptions()
+    settings.binary_location = shutil.which("chromium") or ""
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={work / 'profile'}", "--window-size=1180,860"):
+        settings.add_argument(flag)
+    browser = webdriver.Chrome(
+        options=settings, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
+    try:
+        browser.get(page_file.as_uri())
+        browser.find_element("css selector", "#rows tr:nth-child(27)").click()
+        browser.execute_script("scrollTo(0, 0)")
+        shoot(browser, "page-light.png")
+        browser.find_element("id", "theme").click()
+        shoot(browser, "page-dark.png")
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+        shoot(browser, "page-phone.png")
+    finally:
+        browser.quit()
+
+
+def shoot(browser: object, name: str) -> None:
+    """One screenshot, its colours reduced to a palette: a third of the bytes."""
+    from PIL import Image
+
+    time.sleep(0.3)
+    path = FIGURES / name
+    browser.save_screenshot(str(path))  # type: ignore[attr-defined]
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--real", type=Path, help="folder with real.csv and its recordings")
+    real = parser.parse_args().real
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        own_recording(work)
+        if real is None:
+            print("without --real: only the picture of the repository's own recording")
+            return
+        real = real.resolve()
+        real_recordings(real, work)
+        training_run(work)
+        page(real, work)
+
+
+if __name__ == "__main__":
+    main()
