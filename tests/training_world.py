@@ -103,7 +103,8 @@ class World:
                 recording(generator, length, {first: (start, stop), second: other}),
                 duration_s=float(length),
             )
-            records.append(record(index, query(first), vid, length, [[start, stop]], label=f"s{first}"))
+            asked, window = (first, (start, stop)) if generator.random() < 0.5 else (second, other)
+            records.append(record(index, query(asked), vid, length, [list(window)], label=f"s{asked}"))
         self._writer.commit()
         return self.write(name, records)
 

@@ -1,4 +1,4 @@
-"""The configuration of ``amr train``: a preset or model, a TOML file, ``--set``, single options; later wins."""
+"""The configuration of ``amr train``: a preset or model, a TOML file, ``--set``, options; later ones win."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Random numbers are most of what dropout costs there. So they are drawn ahead: a pool of masks, already scaled,
 of which every use takes a stretch that begins at a random place. The elements of a stretch are independent;
-two uses may share some, at other places of other tensors. The pool is drawn anew every few steps, from the seed
-and the step, and so belongs to neither a thread nor a moment in time.
+two uses may share some, at other places of other tensors. The pool is drawn anew every few steps, from the
+seed and the step, and so belongs to neither a thread nor a moment in time.
 """
 
 from __future__ import annotations

@@ -39,10 +39,11 @@ def chunks(lengths: npt.NDArray[np.int64], *, frames: int, processes: int = 1) -
     Args:
         lengths: ``(batch,)`` frames of each item.
         frames: most frames a chunk, padding included; at least one item is in each.
-        processes: there are at least so many chunks, where the batch has so many items.
+        processes: a batch of fewer chunks than these is cut finer, so that each has something to do.
     """
-    longest = int(lengths.max(initial=1))
-    items = max(1, min(frames // max(longest, 1), -(-len(lengths) // processes)))
+    items = max(1, frames // max(int(lengths.max(initial=1)), 1))
+    if -(-len(lengths) // items) < processes:
+        items = -(-len(lengths) // processes)
     return [slice(first, min(first + items, len(lengths))) for first in range(0, len(lengths), items)]
 
 
