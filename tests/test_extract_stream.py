@@ -170,7 +170,8 @@ def test_a_failing_encoder_is_told(tmp_path: Path) -> None:
         def encode_audio(self, samples: Floats) -> Floats:
             raise RuntimeError("the network is gone")
 
-    recording = next(encode_many(Failing(), [write_noise(tmp_path / "x.wav", 3)], workers=2))
+    recordings = encode_many(Failing(), [write_noise(tmp_path / "x.wav", 3)], workers=2)
+    recording = next(recordings)
     with pytest.raises(RuntimeError, match="the network is gone"):
         list(recording)
 

@@ -397,6 +397,14 @@ def test_no_file(tmp_path: Path) -> None:
         open_features(tmp_path / "none.h5")
 
 
+def test_an_interrupted_file_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        add_and_stop(tmp_path / "f.h5")
+    with pytest.raises(InputError) as caught:
+        open_features(tmp_path / "f.h5")
+    assert caught.value.hint.startswith("an interrupted run left")
+
+
 def test_a_million_recordings_open_at_once(tmp_path: Path) -> None:
     count = 1_000_000
     path = tmp_path / "f.h5"

@@ -19,6 +19,10 @@ from amr.moments import FrameGrid
 
 FORMAT = "features"
 SCHEMA = 1
+PART_SUFFIX = ".part"
+"""What stands behind a feature file's name until it is complete."""
+
+HOW_TO_MAKE = "amr extract AUDIO -o FILE makes one"
 
 FloatFrames = npt.NDArray[np.float32]
 StoredFrames = npt.NDArray[np.floating]
@@ -185,7 +189,9 @@ def open_one(path: Path) -> FeatureReader:
     if path.is_dir():
         return NpzTree(path)
     if not path.exists():
-        raise InputError("no such feature file", where=path, hint="amr extract AUDIO -o FILE makes one")
+        part = path.with_name(path.name + PART_SUFFIX)
+        hint = f"an interrupted run left {part}: end it with --resume" if part.exists() else HOW_TO_MAKE
+        raise InputError("no such feature file", where=path, hint=hint)
     return FeatureFile(path)
 
 

@@ -16,7 +16,6 @@ from amr.errors import InputError
 from amr.formats.features import FORMAT, SCHEMA
 
 AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
-TEXT_COLUMNS = ("tokens", "start", "query", "pooled")
 # A filter that a foreign writer used can shrink data at most this much (deflate's bound), so a dataset that
 # claims to be larger than this times the file is a lie.
 MOST_COMPRESSION = 1100

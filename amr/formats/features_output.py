@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from amr.errors import InputError
+from amr.formats.features import PART_SUFFIX
 from amr.formats.features_atomic import JournaledFile
 from amr.formats.features_write import FeatureWriter, create_feature_file
 from amr.formats.streams import require_writable, sync_folder
@@ -29,7 +30,7 @@ class Begin(Enum):
 
 def partial_path(target: Path) -> Path:
     """Where a feature file lies until it is complete."""
-    return target.with_name(target.name + ".part")
+    return target.with_name(target.name + PART_SUFFIX)
 
 
 def choose_file(target: Path, begin: Begin) -> Path:

@@ -28,7 +28,6 @@ from amr.formats.features_hdf5 import StoredIdentity
 from amr.formats.features_read import FeatureFile
 from amr.formats.streams import open_output
 
-STORES = ("float16", "float32")
 # What a kill may cost: a second of yamnet's work, or ten of a slower encoder's. A commit takes milliseconds.
 COMMIT_FRAMES = 256
 COMMIT_RECORDINGS = 16
