@@ -1,0 +1,298 @@
+"""What any of our files is: kind, encoder, counts, hours, history, and whether it is whole.
+
+Kinds are told by content, never by name: feature files (HDF5), npz trees and single npz files, models
+(safetensors), annotations, predictions, recipes and metrics (JSON), and foreign checkpoints. Importing this
+costs nothing; numpy and HDF5 wait until such a file is met.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amr.errors import InputError
+from amr.formats.notices import Notices
+
+if TYPE_CHECKING:
+    from amr.formats.features import FeatureReader
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+ZIP_MAGIC = b"PK\x03\x04"
+SNIFFED_BYTES = 4096
+MAX_HEADER_BYTES = 16 * 2**20
+BYTES_PER_NUMBER = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """A file, told.
+
+    Args:
+        kind: what it is, in words.
+        facts: by name, in the order they are told; plain JSON values.
+        problems: what is wrong with it, one line each; empty where it is whole.
+        notes: what is odd and no fault.
+    """
+
+    kind: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def describe(path: Path, *, quick: bool = False) -> Description:
+    """What ``path`` is.
+
+    Args:
+        path: a file, or the folder of an npz tree.
+        quick: believe its numbers instead of reading every one.
+
+    Raises:
+        InputError: there is no such file, it is none of ours, or so damaged that nothing can be said.
+    """
+    if not path.exists():
+        raise InputError("no such file", where=path)
+    if path.is_dir():
+        return describe_features(path, quick=quick)
+    with open(path, "rb") as file:
+        start = file.read(SNIFFED_BYTES)
+    if start.startswith(HDF5_MAGIC):
+        return describe_features(path, quick=quick)
+    if start.startswith(ZIP_MAGIC):
+        return describe_zip(path)
+    if start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= MAX_HEADER_BYTES:
+        return describe_safetensors(path, quick=quick)
+    if start.lstrip()[:1] in (b"{", b"["):
+        return describe_json(path)
+    raise InputError(
+        "is none of the files that amr knows",
+        where=path,
+        hint="known are features (.h5, npz trees), models, annotations, predictions, recipes and metrics",
+    )
+
+
+def describe_features(path: Path, *, quick: bool) -> Description:
+    """A feature file or an npz tree, read through unless ``quick``."""
+    from amr.formats.features import open_features
+    from amr.formats.features_journal import journal_path
+
+    with open_features(path) as reader:
+        frames = sum(reader.num_frames(recording) for recording in reader.ids)
+        seconds = sum(reader.duration_s(recording) for recording in reader.ids)
+        identity = None if reader.identity_json is None else json.loads(reader.identity_json)
+        facts: dict[str, Any] = {"encoder": identity, "window_s": reader.window_s, "hop_s": reader.hop_s}
+        facts |= {"dimension": reader.dimension, "recordings": len(reader), "frames": frames}
+        facts |= {"hours": round(seconds / 3600, 3), "queries": len(reader.queries)}
+        history = getattr(reader, "history", None)
+        if history is not None:
+            facts["history"] = history
+        problems = () if quick else tuple(unsound_features(reader))
+    notes = []
+    if not path.is_dir() and journal_path(path).exists():
+        notes.append("a writer was killed or is at work: told is the last commit; extract --resume goes on")
+    kind = "features, a tree of .npz files" if path.is_dir() else "features"
+    return Description(kind, facts, problems, tuple(notes))
+
+
+def unsound_features(reader: FeatureReader) -> list[str]:
+    """Recordings without frames, and numbers that are none."""
+    import numpy as np
+
+    problems = []
+    for recording in reader:
+        if len(recording.frames) == 0:
+            problems.append(f"recording {recording.id!r} has no frames")
+        elif not np.isfinite(recording.frames).all():
+            problems.append(f"recording {recording.id!r} holds undefined numbers")
+    for query in reader.queries:
+        text = reader.text(query)
+        if not (np.isfinite(text.tokens).all() and np.isfinite(text.pooled).all()):
+            problems.append(f"query {query!r} holds undefined numbers")
+    return problems
+
+
+def describe_zip(path: Path) -> Description:
+    """A single npz file, or a checkpoint of torch.save; nothing in it is executed."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"is a damaged zip file ({error})", where=path) from error
+    problems = () if broken is None else (f"{broken} does not read back",)
+    if any(name.endswith("data.pkl") for name in names):
+        return Description("a checkpoint of torch.save, not one of ours", {"members": len(names)}, problems)
+    if names and all(name.endswith(".npy") for name in names):
+        return Description("features of one item (.npz)", {"arrays": npz_shapes(path)}, problems)
+    raise InputError("is a zip file, but none that amr knows", where=path)
+
+
+def npz_shapes(path: Path) -> dict[str, list[int]]:
+    """Each array's shape; the numbers stay where they are."""
+    from amr.formats.npz import member_names, read_shape
+
+    return {key: list(read_shape(path, key)) for key in member_names(path)}
+
+
+def describe_safetensors(path: Path, *, quick: bool) -> Description:
+    """A model of ours, or other weights."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(length))
+            papers = header.pop("__metadata__", {})
+            sizes = {name: math.prod(entry["shape"]) for name, entry in header.items()}
+            needed = sum(sizes[name] * BYTES_PER_NUMBER[entry["dtype"]] for name, entry in header.items())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"is a damaged safetensors file ({error})", where=path) from error
+    facts: dict[str, Any] = {"tensors": len(sizes), "numbers": sum(sizes.values())}
+    problems = []
+    if 8 + length + needed != size:
+        problems.append(f"has {size} bytes, its header asks for {8 + length + needed}")
+    elif not quick:
+        problems += unsound_tensors(path, 8 + length, header)
+    if papers.get("amr_format") != "model":
+        return Description("weights, not one of our models", facts, tuple(problems))
+    told = {name: parsed(text) for name, text in papers.items() if name != "amr_format"}
+    return Description("a model", {**told, **facts}, tuple(problems))
+
+
+def parsed(text: str) -> Any:
+    """A header's value: JSON where it is JSON, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def unsound_tensors(path: Path, start: int, header: Mapping[str, Any]) -> list[str]:
+    """Tensors that hold undefined numbers, or lie outside of the file."""
+    import numpy as np
+
+    problems = []
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    for name, entry in header.items():
+        first, stop = (start + offset for offset in entry["data_offsets"])
+        kind = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}.get(entry["dtype"])
+        if not start <= first <= stop <= len(data):
+            problems.append(f"{name} lies outside of the file")
+        elif kind and not np.isfinite(np.frombuffer(data[first:stop].tobytes(), kind)).all():
+            problems.append(f"{name} holds undefined numbers")
+    return problems
+
+
+def describe_json(path: Path) -> Description:
+    """Annotations, predictions or a recipe, told by their first line; or metrics, one object in all."""
+    whole = whole_json(path)
+    if isinstance(whole, dict) and "brief" in whole:
+        return Description("metrics", {name: whole[name] for name in whole if name in ("brief", "official")})
+    if isinstance(whole, list) and whole and isinstance(whole[0], dict) and {"bg", "fg"} <= whole[0].keys():
+        foregrounds = sum(len(scene.get("fg", ())) for scene in whole)
+        facts = {"scenes": len(whole), "foregrounds": foregrounds}
+        return Description("a recipe as Clotho-Moment publishes them", facts)
+    first = first_object(path)
+    for key, tell in KINDS:
+        if key in first:
+            return tell(path)
+    keys = ", ".join(list(first)[:6]) or "none"
+    raise InputError(f"is JSON of no kind that amr knows; its keys are {keys}", where=path)
+
+
+def whole_json(path: Path) -> Any:
+    """A file that is one JSON value; None for many lines of them, or none."""
+    if path.stat().st_size > MAX_HEADER_BYTES:
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return None
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The object of the first line. Raises ``InputError`` as reading the file would."""
+    from amr.formats.jsonl import read_objects
+
+    for _, record in read_objects(path):
+        return record
+    raise InputError("holds nothing", where=path)
+
+
+def describe_annotations(path: Path) -> Description:
+    from amr.formats.annotations import read_annotations
+
+    notices = Notices()
+    annotations = read_annotations(path, notices)
+    durations_s = {a.vid: a.duration_s or 0.0 for a in annotations}
+    moments = [moment for a in annotations for moment in a.moments]
+    facts = {
+        "queries": len(annotations),
+        "different queries": len({a.query for a in annotations}),
+        "recordings": len(durations_s),
+        "hours": round(sum(durations_s.values()) / 3600, 3),
+        "moments": len(moments),
+        "median moment_s": median([moment.length_s for moment in moments]),
+    }
+    return Description("annotations", facts, notes=tuple(notices.lines()))
+
+
+def describe_predictions(path: Path) -> Description:
+    from amr.formats.predictions import read_predictions
+
+    predictions = read_predictions(path)
+    counts = [float(len(prediction.moments)) for prediction in predictions]
+    facts = {
+        "queries": len(predictions),
+        "recordings": len({prediction.vid for prediction in predictions}),
+        "moments": int(sum(counts)),
+        "median moments a query": median(counts),
+    }
+    return Description("predictions", facts)
+
+
+def describe_recipe(path: Path) -> Description:
+    from amr.formats.recipes import parse_recipe_bytes, read_recipe_bytes
+
+    scenes = parse_recipe_bytes(*read_recipe_bytes(path))
+    facts = {
+        "scenes": len(scenes),
+        "hours": round(sum(scene.duration_s for scene in scenes) / 3600, 3),
+        "foregrounds": sum(len(scene.foregrounds) for scene in scenes),
+        "absent queries": sum(len(scene.absent) for scene in scenes),
+        "sample rates_hz": sorted({scene.sample_rate_hz for scene in scenes}),
+    }
+    return Description("a recipe", facts)
+
+
+def median(values: list[float]) -> float | None:
+    """The middle value; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return round(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2, 3)
+
+
+KINDS: tuple[tuple[str, Callable[[Path], Description]], ...] = (
+    ("amr_format", describe_recipe),
+    ("pred_relevant_windows", describe_predictions),
+    ("relevant_windows", describe_annotations),
+    ("query", describe_annotations),
+)
