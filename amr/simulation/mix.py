@@ -110,7 +110,8 @@ def repeat_to(samples: FloatArray, first: int, length: int, num_fade: int) -> Fl
     if num_fade:
         angle = (np.arange(num_fade, dtype=np.float32) + np.float32(0.5)) * np.float32(math.pi / 2 / num_fade)
         turn[:num_fade] = turn[:num_fade] * np.sin(angle) + samples[-num_fade:] * np.cos(angle)
-    return np.take(turn, np.arange(first, first + length), mode="wrap")
+    first %= len(turn)
+    return np.resize(np.concatenate([turn[first:], turn[:first]]), length)
 
 
 def _add(mixture: FloatArray, sound: FloatArray, first: int) -> None:
