@@ -56,7 +56,7 @@ def test_quiet_ends_go_and_quiet_middles_stay() -> None:
     for rule in (PEAK_TRIM, POWER_TRIM):
         assert trim_bounds(samples, RATE_HZ, rule) == (2 * RATE_HZ, 5 * RATE_HZ)
     sounding = sounding_blocks(samples[2 * RATE_HZ : 5 * RATE_HZ], RATE_HZ)
-    assert sounding.tolist() == [True] * 10 + [False] * 10 + [True] * 10
+    assert sounding.tolist() == [True] * 50 + [False] * 50 + [True] * 50
 
 
 def test_silence_is_kept_whole_and_a_fraction_is_nothing() -> None:
