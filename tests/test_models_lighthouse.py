@@ -348,3 +348,23 @@ def test_other_networks_are_refused_by_name(tmp_path: Path) -> None:
     torch.save({"model": weights, "opt": {"nheads": "two"}}, path)
     with pytest.raises(InputError, match="heads"):
         read_lighthouse(path)
+
+
+def test_flipped_bytes_give_a_checkpoint_or_one_clear_refusal(tmp_path: Path) -> None:
+    path, flipped = tmp_path / "good.ckpt", tmp_path / "flipped.ckpt"
+    write_theirs(path)
+    with zipfile.ZipFile(path) as archive:
+        pickled = next(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(pickled)
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+        flipped.write_bytes(path.read_bytes())
+        repack(flipped, with_pickle(bytes(data)))
+        try:
+            read_lighthouse(flipped)
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 10
