@@ -102,6 +102,23 @@ def test_impossible_hops_are_refused(folder: Path, hop_s: float) -> None:
         ClapEncoder(weights=str(folder), hop_s=hop_s)
 
 
+def test_windows_may_be_longer_than_the_hop(folder: Path) -> None:
+    """A frame of 4 s is the clip of those 4 s: twice, and zeros behind."""
+    encoder = ClapEncoder(weights=str(folder), window_s=4.0, hop_s=2.0)
+    assert (encoder.identity.window_s, encoder.identity.hop_s) == (4.0, 2.0)
+    wave = published.noise(8.0, RATE_HZ)
+    frames = encoder.encode_audio(wave[None])[0]
+    filled = np.concatenate([wave[192_000:], wave[192_000:], np.zeros(96_000, np.float32)])
+    clip = encoder.audio_network.encode_windows(filled[None], 480_000, 480_000)[0, 0]
+    np.testing.assert_allclose(frames[2], clip, atol=1e-5)
+
+
+@pytest.mark.parametrize("window_s", [0.0, 0.01, 10.1, float("nan")])
+def test_impossible_windows_are_refused(folder: Path, window_s: float) -> None:
+    with pytest.raises(UsageError, match="no windows of"):
+        ClapEncoder(weights=str(folder), window_s=window_s)
+
+
 @pytest.mark.parametrize("hop_s", [0.3, 0.25, 3.0, 20.0])
 def test_dense_hops_divide_the_clip(folder: Path, hop_s: float) -> None:
     with pytest.raises(UsageError, match="clap-dense has no frames"):

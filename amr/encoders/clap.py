@@ -36,6 +36,7 @@ CLIP_SAMPLES = 480_000  # what the network was trained on: 10 s
 STEP_SAMPLES = 480
 WINDOW_SAMPLES = 48_000  # 1 s, the field's: the windows of the published features of Microsoft CLAP
 DEFAULT_HOP_S = 1.0
+SHORTEST_WINDOW_S = 0.05
 NUM_CELLS = 32
 LOADER_VARIABLE = "AMR_CLAP_LOADER"
 LOADERS = ("amr", "laion-clap")
@@ -48,6 +49,7 @@ class ClapEncoder:
 
     Args:
         hop_s: seconds from frame to frame; None is 1 s.
+        window_s: seconds that a frame sees, up to 10; None is 1 s.
         device: where the networks run, as torch names it.
         weights: the published file, or the folder of all files; None: ``AMR_CLAP_WEIGHTS``, else the cache.
         precision: ``float32``, ``bfloat16`` or ``float16``, of the audio network's products.
@@ -59,10 +61,12 @@ class ClapEncoder:
         self,
         *,
         hop_s: float | None = None,
+        window_s: float | None = None,
         device: str = "cpu",
         weights: str | None = None,
         precision: str = "float32",
     ) -> None:
+        self.window_samples = WINDOW_SAMPLES if window_s is None else whole_window(window_s)
         self.hop_samples = whole_samples(DEFAULT_HOP_S if hop_s is None else hop_s)
         self.device_name = device
         self.weights = ClapWeights(weights)
@@ -70,12 +74,8 @@ class ClapEncoder:
         self._building = threading.Lock()
 
     @property
-    def window_samples(self) -> int:
-        return WINDOW_SAMPLES
-
-    @property
     def framing(self) -> str:
-        return f"windows of {WINDOW_SAMPLES} samples repeated to fill {CLIP_SAMPLES}, never cropped"
+        return f"windows of {self.window_samples} samples repeated to fill {CLIP_SAMPLES}, never cropped"
 
     @cached_property
     def identity(self) -> EncoderIdentity:
@@ -198,6 +198,7 @@ class ClapDenseEncoder(ClapEncoder):
         precision: str = "float32",
     ) -> None:
         super().__init__(hop_s=hop_s, device=device, weights=weights, precision=precision)
+        self.window_samples = self.hop_samples
         if CLIP_SAMPLES % self.hop_samples or CLIP_SAMPLES // self.hop_samples > NUM_CELLS:
             raise UsageError(
                 f"clap-dense has no frames every {self.hop_samples / SAMPLE_RATE_HZ:g} s",
@@ -209,10 +210,6 @@ class ClapDenseEncoder(ClapEncoder):
     def block_frames(self) -> int:
         """Frames that come from one pass; a stretch holds whole blocks, but for the end of a recording."""
         return CLIP_SAMPLES // self.hop_samples
-
-    @property
-    def window_samples(self) -> int:
-        return self.hop_samples
 
     @property
     def framing(self) -> str:
@@ -241,6 +238,18 @@ def whole_samples(hop_s: float) -> int:
         return round(samples)
     hint = f"a hop is a whole number of samples at {SAMPLE_RATE_HZ} Hz, up to 60 s"
     raise UsageError(f"clap has no frames every {hop_s:g} s", where="--hop", hint=hint)
+
+
+def whole_window(window_s: float) -> int:
+    """A window in samples.
+
+    Raises:
+        UsageError: it is shorter than a step of the spectrogram needs, or longer than the network hears.
+    """
+    if not SHORTEST_WINDOW_S <= window_s <= CLIP_SAMPLES / SAMPLE_RATE_HZ:
+        hint = f"clap takes windows from {SHORTEST_WINDOW_S:g} to 10 s"
+        raise UsageError(f"clap has no windows of {window_s:g} s", where="--window", hint=hint)
+    return round(window_s * SAMPLE_RATE_HZ)
 
 
 def chosen_loader() -> str:
