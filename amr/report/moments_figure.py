@@ -15,6 +15,7 @@ DYNAMIC_DB = 70.0
 """What a spectrogram shows below its loudest point."""
 
 BAR_HEIGHT = 0.8
+MIN_TRACKS = 3
 MAX_SHOWN = 5
 """Predicted moments drawn a query: the evaluators read ten, of which the last few are noise to the eye."""
 
@@ -28,7 +29,7 @@ def moments_figure(case: Case, sound: Overview | None, *, picture: str = "spectr
     """
     rows = [("sound", 2.4)] * (sound is not None) + [("saliency", 1.1)] * bool(case.saliency)
     num_tracks = min(len(case.predicted), MAX_SHOWN) + (case.truth is not None)
-    rows.append(("moments", 0.32 + 0.2 * max(num_tracks, 3)))
+    rows.append(("moments", 0.32 + 0.2 * max(num_tracks, MIN_TRACKS)))
     figure = new_figure(8.0, 0.75 + sum(height for _, height in rows))
     grid = figure.add_gridspec(len(rows), 1, height_ratios=[height for _, height in rows])
     duration_s = sound.duration_s if sound else case.known_s
@@ -134,7 +135,7 @@ def draw_moments(axes: Any, case: Case) -> None:
         draw_bars(axes, len(labels), [(start_s, end_s)], color=PALETTE[0], alpha=0.35 + 0.65 * clip01(score))
         labels.append(f"{rank}:  {score:.2f}")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(max(len(labels), 1) - 0.45, -0.55)
+    axes.set_ylim(max(len(labels), MIN_TRACKS) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.set_ylabel("rank: score")
     axes.grid(axis="x")

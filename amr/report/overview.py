@@ -19,6 +19,7 @@ WINDOW_S = 0.046
 """About 46 ms: the next power of two in samples is 2048 at 44.1 kHz."""
 
 HOPS_A_WINDOW = 4
+"""For figures; where columns are wide anyway, two will do."""
 
 FRAMES_A_BLOCK = 256
 """Spectra computed at once: bounds the memory, whatever the recording's length."""
@@ -47,7 +48,7 @@ class Overview:
     highest: FloatArray
 
 
-def overview(path: Path, *, columns: int, bands: int) -> Overview:
+def overview(path: Path, *, columns: int, bands: int, hops_a_window: int = HOPS_A_WINDOW) -> Overview:
     """The overview of a recording, computed while it is read, in memory that does not grow with its length.
 
     Args:
@@ -61,7 +62,7 @@ def overview(path: Path, *, columns: int, bands: int) -> Overview:
     with open_decoder(path) as decoder:
         rate_hz = decoder.sample_rate_hz
     size = window_samples(rate_hz)
-    hop = size // HOPS_A_WINDOW
+    hop = size // hops_a_window
     corners_hz = mel_corners_hz(bands, rate_hz)
     filters = mel_filters(corners_hz, size, rate_hz)
     pool = CellPool(columns, bands, hop)

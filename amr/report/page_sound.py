@@ -65,7 +65,7 @@ def page_recordings(
 
 
 def page_recording(path: Path, cases: Sequence[Case], options: SoundOptions) -> PageRecording:
-    sound = overview(path, columns=IMAGE_COLUMNS, bands=IMAGE_BANDS)
+    sound = overview(path, columns=IMAGE_COLUMNS, bands=IMAGE_BANDS, hops_a_window=2)
     return PageRecording(
         duration_s=sound.duration_s,
         link="" if options.embed else relative_url(path, options.folder),
