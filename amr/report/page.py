@@ -18,6 +18,7 @@ from typing import Any
 
 from amr.report.records import Case
 
+SCRIPT_PARTS = ("data.js", "list.js", "detail.js", "sound.js", "keys.js")
 CURVE_POINTS = 240
 TIME_DECIMALS = 3
 
@@ -72,7 +73,7 @@ def build_page(
         "recordings": [recording_data(vid, lengths[vid], recordings.get(vid)) for vid in vids],
         "cases": [case_data(case, place[case.vid], lengths[case.vid]) for case in cases],
     }
-    script, style = asset("page.js"), asset("page.css")
+    script, style = page_script(), asset("page.css")
     parts = {
         "policy": html.escape(policy(script, style)),
         "title": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
@@ -151,6 +152,11 @@ def policy(script: str, style: str) -> str:
 
 def source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def page_script() -> str:
+    """The parts of the page's script in one scope of their own."""
+    return '"use strict";\n(() => {\n' + "\n".join(map(asset, SCRIPT_PARTS)) + "})();\n"
 
 
 def asset(name: str) -> str:
