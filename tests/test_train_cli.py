@@ -96,6 +96,11 @@ def test_seeds_give_models_and_their_spread(world: World, capsys: pytest.Capture
     values = [first["metrics"]["mAP"], second["metrics"]["mAP"]]
     assert spread["mean"]["mAP"] == pytest.approx(np.mean(values), abs=0.006)
     assert spread["sd"]["mAP"] == pytest.approx(np.std(values, ddof=1), abs=0.006)
+    half = ["--seed", 5, "--store", "float16", "-q"]
+    assert run(command(world, "half.safetensors", *half)) == 0
+    assert lines(capsys)[0]["metrics"] == first["metrics"]
+    sizes = [(world.folder / f"{name}.safetensors").stat().st_size for name in ("half", "m-1")]
+    assert sizes[0] < 0.7 * sizes[1]
     assert run(command(world, "one.safetensors", "--seed", 5, "-q")) == 0
     assert lines(capsys)[0]["metrics"] == first["metrics"]
     one, two = (read_checkpoint(world.folder / name) for name in ("one.safetensors", "m-1.safetensors"))

@@ -143,8 +143,19 @@ def test_wordings_change_from_epoch_to_epoch(tmp_path: Path) -> None:
     source = world.write("t", [record(1, query(0), "a", 9, [[1, 2]], paraphrases=["another wording"])])
     corpus = world.corpus(source)
     assert {int(drawn(corpus, epoch=epoch).text[0]) for epoch in range(12)} == {0, 1}
-    still = replace(SETTINGS, vary_wording=False)
+    still = replace(SETTINGS, wordings="own")
     assert {int(drawn(corpus, still, epoch).text[0]) for epoch in range(12)} == {0}
+
+
+def test_queries_of_one_label_may_ask_for_each_other(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.add("a", noise(9))
+    labels = ["dog", "cat", "dog", "dog"]
+    lines = [record(n, query(n), "a", 9, [[1, 2]], label=label) for n, label in enumerate(labels)]
+    corpus = world.corpus(world.write("train", lines))
+    settings = replace(SETTINGS, wordings="label")
+    asked = np.stack([drawn(corpus, settings, epoch).text for epoch in range(30)])
+    assert [set(column.tolist()) for column in asked.T] == [{0, 2, 3}, {1}, {0, 2, 3}, {0, 2, 3}]
 
 
 def test_long_recordings_are_cut_about_a_moment(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,12 @@ import typer
 
 from amr.cli import options
 
-DATA, SYSTEM, RECIPE, MACHINE = "Data", "System", "Recipe", "Machine"
+
+class StoreType(str, Enum):
+    """Types of the numbers in a model file."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
 
 
 def train(
@@ -25,7 +31,6 @@ def train(
             help="Feature file or npz tree of all recordings and queries; may be repeated. "
             "Default: $AMR_FEATURES, else feats.h5.",
             show_default=False,
-            rich_help_panel=DATA,
         ),
     ] = None,
     validation: Annotated[
@@ -83,6 +88,9 @@ def train(
         float | None,
         typer.Option(min=0, help="GB of features to hold; more is mapped from $TMPDIR. Default: half."),
     ] = None,
+    store: Annotated[
+        StoreType, typer.Option(help="Numbers in the model file; float16 halves it.")
+    ] = StoreType.FLOAT32,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between states to resume from.")] = 60.0,
     resume: options.Resume = False,
     force: options.Force = False,
@@ -134,6 +142,7 @@ def train(
             device=device,
             threads=threads,
             memory_gb=memory,
+            store=store.value,
             save_every_s=save_every,
             resume=resume,
             force=force,

@@ -65,6 +65,7 @@ class Options:
     device: str
     threads: int | None
     memory_gb: float | None
+    store: str
     save_every_s: float
     resume: bool
     force: bool
@@ -217,6 +218,7 @@ def prepare(
         history=(*(start.history if start is not None else ()), command_line()),
         data_sha256=data_hashes(options, train, validation),
         start=None if start is None else start.weights,
+        store=getattr(torch, options.store),
         save_every_s=options.save_every_s,
     )
 

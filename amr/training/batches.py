@@ -90,7 +90,7 @@ def draw_batch(
         return key_of(settings.seed, epoch, purpose)
 
     asking = draw_absent(corpus, items, settings.absent_share, key)
-    text = draw_wordings(corpus, asking, items, key("wording") if settings.vary_wording else None)
+    text = draw_wordings(corpus, asking, items, settings.wordings, key)
     first, count = draw_stretches(corpus, items, window_frames, key)
     ends, is_window = stretch_windows(corpus, items, first, count)
     is_window &= (asking == items)[:, None]
@@ -126,10 +126,12 @@ def draw_absent(corpus: Corpus, items: IntArray, part: float, key: KeyOf) -> Int
     return asking
 
 
-def draw_wordings(corpus: Corpus, asking: IntArray, items: IntArray, key: int | None) -> IntArray:
-    """``(batch,)`` one text of each asking item; its own query where ``key`` is None."""
+def draw_wordings(corpus: Corpus, asking: IntArray, items: IntArray, wordings: str, key: KeyOf) -> IntArray:
+    """``(batch,)`` one text of each asking item, or of another item that means the same."""
+    if wordings == "label":
+        asking = corpus.same_meaning(asking, uniform(key("same meaning"), items, 1)[:, 0])
     counts = np.array([len(corpus.wordings[item]) for item in asking], dtype=np.int64)
-    chosen = np.zeros_like(items) if key is None else whole(key, items, counts)
+    chosen = np.zeros_like(items) if wordings == "own" else whole(key("wording"), items, counts)
     return np.array([corpus.wordings[i][c] for i, c in zip(asking, chosen, strict=True)], dtype=np.int64)
 
 

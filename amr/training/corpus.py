@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -148,6 +149,19 @@ class Corpus:
     def grid(self, recording: int) -> FrameGrid:
         """Where a recording's frames lie in time."""
         return FrameGrid(self.window_s, self.hop_s, int(self.frames.counts[recording]))
+
+    @cached_property
+    def _by_meaning(self) -> tuple[IntArray, IntArray]:
+        """The items in order of their meaning, and where each meaning begins."""
+        order = np.argsort(self.meaning, kind="stable")
+        return order, np.searchsorted(self.meaning[order], np.arange(self.meanings + 1))
+
+    def same_meaning(self, items: IntArray, place: npt.NDArray[np.float32]) -> IntArray:
+        """For each item one that means the same: the one at ``place`` in [0, 1) among them."""
+        order, start = self._by_meaning
+        first, stop = start[self.meaning[items]], start[self.meaning[items] + 1]
+        found: IntArray = order[np.minimum(first + (place * (stop - first)).astype(np.int64), stop - 1)]
+        return found
 
     def curves(
         self, recording: IntArray, text: IntArray, first: IntArray, count: IntArray, device: torch.device

@@ -72,6 +72,7 @@ class Job:
         history: command lines, the model's that it starts from first.
         data_sha256: of what it trains on, by name.
         start: weights to start from; None for random ones.
+        store: type of the numbers in the model file.
         save_every_s: seconds after which the state is written anew.
         should_stop: asked after each step whether to stop and leave a state.
         report: told of each epoch (``event: epoch``) and of progress inside it (``event: step``).
@@ -85,6 +86,7 @@ class Job:
     history: tuple[str, ...] = ()
     data_sha256: Mapping[str, str] = field(default_factory=dict)
     start: Mapping[str, Tensor] | None = None
+    store: torch.dtype = torch.float32
     save_every_s: float = 60.0
     should_stop: Callable[[], bool] = never
     report: Report = nobody

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from amr.models.dropout import Dropout, drop
 from amr.training.draws import key_of
 
-POOL_SIZE = 1 << 22
-"""Masks in the pool of a rate: 16 MB; four times the largest tensor of a chunk of 1,024 frames."""
-POOL_STEPS = 8
+POOL_SIZE = 3 << 20
+"""Masks in the pool of a rate, 12 MB: three times the largest tensor of a chunk of 1,024 frames."""
+POOL_STEPS = 16
 """Steps after which the pools are drawn anew."""
+MOST = POOL_SIZE * 3 // 4
+"""Values that one use takes at most; larger tensors get masks of their own."""
 ALIGNED = 16
 """Stretches begin at multiples of this: a cache line of float32."""
 WORD = (1 << 64) - 1
@@ -75,7 +77,7 @@ class PooledDropout(Dropout):
         if not self.training or self.rate == 0.0 or x.device.type != "cpu" or _thread.pools is None:
             return super().forward(x)
         count = x.numel()
-        if count > POOL_SIZE // 2:
+        if count > MOST:
             return drop(x, self.rate, torch.Generator().manual_seed(next_place() >> 1))
         first = next_place() % ((POOL_SIZE - count) // ALIGNED + 1) * ALIGNED
         return x * _thread.pools[self.rate][first : first + count].view(x.shape)

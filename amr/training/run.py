@@ -245,7 +245,8 @@ class Run:
         if not self.processes.is_first:
             return
         if self.best_weights is not None:
-            write_checkpoint(self.job.files.model, self._checkpoint(self.best_weights), force=True)
+            checkpoint = self._checkpoint(self.best_weights)
+            write_checkpoint(self.job.files.model, checkpoint, dtype=self.job.store, force=True)
         self.progress = replace(self.progress, log_bytes=self._journal.sync())
         write_state(
             self.job.files.state,

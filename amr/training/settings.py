@@ -10,6 +10,7 @@ from amr.models.targets import RelevantWindows
 
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["float32", "bfloat16"]
+Wordings = Literal["own", "paraphrases", "label"]
 
 METRICS = ("mAP", "mAP@0.5", "mAP@0.75", "R1@0.5", "R1@0.7", "mIoU", "AUC")
 
@@ -57,7 +58,8 @@ class TrainSettings:
         seed: of every draw.
         absent_share: part of the items whose query is replaced by one that their recording is not annotated
             with; their answer is that nothing is there.
-        vary_wording: draw among an annotation's ``paraphrases`` each epoch, where it has some.
+        wordings: which sentences an item is asked with, drawn anew each epoch: its ``own`` query; that or its
+            ``paraphrases``, where the annotation lists some; or any query of the same ``label``.
         ema_decay: weights are averaged after every step with this decay; the average is what is validated and
             kept. 0: no average.
         validate_epochs: epochs from one validation to the next; the last epoch is always validated.
@@ -84,7 +86,7 @@ class TrainSettings:
     max_windows: int = 5
     seed: int = 2023
     absent_share: float = 0.0
-    vary_wording: bool = True
+    wordings: Wordings = "paraphrases"
     ema_decay: float = 0.0
     validate_epochs: int = 1
     metric: str = "mAP"
