@@ -73,6 +73,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     [
         ("annotations", "annotations", {"queries": 1, "moments": 2, "median moment_s": 6.0}),
         ("predictions", "predictions", {"queries": 1, "moments": 1}),
+        ("queries", "queries", {"queries": 1, "recordings": 1}),
         ("metrics", "metrics", {"brief": {"MR-full-R1@0.5": 50.0}}),
         ("features", "features", {"recordings": 2, "frames": 72, "hours": 0.02, "encoder": IDENTITY}),
         ("weights", "weights, not one of our models", {"tensors": 1, "numbers": 6}),

@@ -40,6 +40,26 @@ def extract(
     hop: Annotated[
         float | None, typer.Option(help="Seconds from frame to frame; default: the encoder's own.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The encoder's published weights: a file, or a folder of all files."
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Precision of the encoder's network: float32, bfloat16, float16."),
+    ] = None,
+    from_npz: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TREE", help="Import published .npz features; --queries brings durations, words."
+        ),
+    ] = None,
+    to_npz: Annotated[
+        Path | None,
+        typer.Option(metavar="TREE", help="Write the feature files that are named as a tree of .npz files."),
+    ] = None,
     store: Annotated[Store, typer.Option(help="Number type of the stored frames.")] = Store.FLOAT16,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -59,11 +79,18 @@ def extract(
     \b
     amr extract examples/audio -o feats.h5
     amr extract audio/ --queries gt.jsonl --resume -o feats.h5
+    amr extract --from-npz features/castella --queries gt.jsonl -o feats.h5
 
     WAV, FLAC, OGG, MP3 and their like; other formats through ffmpeg, where there is one. Folders are
     walked to the bottom. A recording is called by its file name without the extension. The same command
     with --resume goes on with an interrupted run.
     """
+    if from_npz is not None or to_npz is not None:
+        from amr.cli.extract_npz import Exchange, run_exchange
+
+        exchange = Exchange(from_npz, to_npz, audio or [], output, queries, store.value, force, quiet)
+        run_exchange(exchange)
+        return
     from amr.cli.extract_run import Job, run_job
 
     run_job(
@@ -85,5 +112,7 @@ def extract(
             keep_going=keep_going,
             quiet=quiet,
             verbose=verbose,
+            weights=weights,
+            precision=dtype,
         )
     )

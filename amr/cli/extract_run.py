@@ -6,15 +6,12 @@ import errno
 import hashlib
 import os
 import shlex
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from amr import __version__
 from amr.audio.files import AudioFile, find_audio
@@ -25,12 +22,12 @@ from amr.encoders.base import Encoder
 from amr.encoders.device import choose_device
 from amr.encoders.pipeline import EncodedRecording, encode_many
 from amr.encoders.registry import find_encoder
+from amr.encoders.threads import set_up_threads
 from amr.errors import AmrError, InputError, MissingError, UsageError
 from amr.formats.features_output import Begin, choose_file, open_feature_output
 from amr.formats.features_write import FeatureWriter
 from amr.formats.queries import read_queries
 from amr.formats.streams import STDIO, open_input
-from amr.simulation.parallel import free_processors
 
 TOOL = "extract"
 TEXT_BATCH = 64  # queries encoded at once
@@ -59,6 +56,8 @@ class Job:
     keep_going: bool
     quiet: bool
     verbose: bool
+    weights: str | None = None
+    precision: str | None = None
 
 
 def run_job(job: Job) -> None:
@@ -148,12 +147,15 @@ def make_encoder(job: Job) -> Encoder:
 
     factory = find_encoder(job.encoder)
     settings: dict[str, Any] = {"hop_s": job.hop_s, "device": choose_device(job.device)}
-    if job.window_s is not None:
-        if "window_s" not in inspect.signature(factory).parameters:
-            raise UsageError(
-                f"encoder {job.encoder!r} has one fixed window", where="--window", hint="leave --window out"
-            )
-        settings["window_s"] = job.window_s
+    known = inspect.signature(factory).parameters
+    for option, name, value, fact in (
+        ("--window", "window_s", job.window_s, "has one fixed window"),
+        ("--weights", "weights", job.weights, "takes no weights"),
+        ("--dtype", "precision", job.precision, "has one fixed precision"),
+    ):
+        if value is not None and name not in known:
+            raise UsageError(f"encoder {job.encoder!r} {fact}", where=option, hint=f"leave {option} out")
+        settings |= {} if value is None else {name: value}
     return factory(**settings)
 
 
@@ -197,7 +199,9 @@ def write_recordings(
 ) -> None:
     """Decode, encode and write every recording, in order."""
     sizes = {file.id: file_bytes(file.path) for file in files}
-    workers = set_up_threads(encoder, job) if files else 1
+    workers = 1
+    if files:
+        workers = set_up_threads(encoder, on_gpu=on_accelerator(job.device), workers=job.workers)
     progress = SoundProgress(TOOL, total=len(files), total_bytes=sum(sizes.values()), quiet=job.quiet)
     with progress:
         for recording in encode_many(encoder, files, workers=workers):
@@ -227,23 +231,6 @@ def advised(error: AmrError) -> AmrError:
     """The error of one recording among many, with what to do about the others."""
     error.hint = error.hint or "--keep-going does the others; what is finished is kept for --resume"
     return error
-
-
-def set_up_threads(encoder: Encoder, job: Job) -> int:
-    """How many threads encode. The network is loaded here, by one thread, before several use it.
-
-    A network of this size runs faster once in each of several threads than once over all processors, so with
-    several workers torch is told to use as few threads for each.
-    """
-    processors = free_processors()
-    workers = 1 if on_accelerator(job.device) else processors
-    if job.workers is not None:
-        workers = max(1, job.workers)
-    encoder.encode_audio(np.zeros((1, encoder.identity.window_samples), np.float32))
-    torch = sys.modules.get("torch")
-    if torch is not None and not on_accelerator(job.device):
-        torch.set_num_threads(max(1, processors // workers))
-    return workers
 
 
 def on_accelerator(device: str) -> bool:
@@ -280,7 +267,14 @@ def history_entry(job: Job) -> dict[str, Any]:
         "--store",
         job.store,
     ]
-    chosen = {"--window": job.window_s, "--hop": job.hop_s, "--queries": job.queries, "--limit": job.limit}
+    chosen = {
+        "--weights": job.weights,
+        "--dtype": job.precision,
+        "--window": job.window_s,
+        "--hop": job.hop_s,
+        "--queries": job.queries,
+        "--limit": job.limit,
+    }
     for option, value in chosen.items():
         words += [option, str(value)] if value is not None else []
     if job.shard[1] > 1:

@@ -253,6 +253,18 @@ def describe_annotations(path: Path) -> Description:
     return Description("annotations", facts, notes=tuple(notices.lines()))
 
 
+def describe_queries(path: Path) -> Description:
+    from amr.formats.queries import read_queries
+
+    queries = read_queries(path)
+    facts = {
+        "queries": len(queries),
+        "different queries": len({query.text for query in queries}),
+        "recordings": len({query.vid for query in queries if query.vid is not None}),
+    }
+    return Description("queries", facts)
+
+
 def describe_predictions(path: Path) -> Description:
     from amr.formats.predictions import read_predictions
 
@@ -294,5 +306,5 @@ KINDS: tuple[tuple[str, Callable[[Path], Description]], ...] = (
     ("amr_format", describe_recipe),
     ("pred_relevant_windows", describe_predictions),
     ("relevant_windows", describe_annotations),
-    ("query", describe_annotations),
+    ("query", describe_queries),
 )
