@@ -175,6 +175,33 @@ def test_odd_moments_train(tmp_path: Path, windows: list[list[float]]) -> None:
         assert all(np.isfinite(value) for value in made.take_means(2).values())
 
 
+class StillOptimiser:
+    """Stands for AdamW on tensors without values, where torch has no fused one."""
+
+    def __init__(self, parameters: Any, **_: Any) -> None:
+        self.param_groups = [{"params": parameters, "lr": 0.0}]
+        self.found_inf = torch.zeros(())
+
+    def step(self) -> None:
+        """Make no step."""
+
+
+@pytest.mark.parametrize("preset", ["am-detr", "lcs-detr", "lcs-detr-code"])
+def test_a_step_asks_the_device_for_nothing(
+    corpus: Corpus, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On tensors without values, which raise where a value is asked for; they take a GPU's way through."""
+    monkeypatch.setattr("amr.training.corpus.sent", lambda tensor, device: tensor.to(device))
+    monkeypatch.setattr(torch.optim, "AdamW", StillOptimiser)
+    plan = tiny_plan(preset, ema_decay=0.9, precision="float32", span_jitter=0.1, absent_share=0.2)
+    with Lanes(1) as lanes:
+        made = Stepper(MomentNetwork(plan.network).to("meta"), plan, lanes, Processes())
+        batch = draw_batch(corpus, np.arange(len(corpus)), plan.training, 0, window_frames=300)
+        made.step(corpus, batch, learning_rate=0.1, step=0)
+        with pytest.raises(RuntimeError, match="meta"):
+            made.broken_at()
+
+
 def test_lanes_hand_results_back_in_order_and_errors_out() -> None:
     with Lanes(3) as lanes:
         assert list(lanes.map(lambda n: n * n, range(20))) == [n * n for n in range(20)]

@@ -32,7 +32,7 @@ from amr.formats.notices import Notices
 from amr.formats.streams import STDIO, require_writable
 from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
 from amr.models.lighthouse import is_archive, read_lighthouse
-from amr.simulation.parallel import free_processors
+from amr.processors import free_processors
 from amr.training.corpus import Corpus
 from amr.training.job import Files, Job, Outcome
 from amr.training.lanes import Lanes
@@ -189,8 +189,8 @@ def prepare(
     notices: Notices,
 ) -> Job:
     """Read everything that training needs."""
-    asked = [each for source in options.annotations for each in read_annotations(source, notices)]
-    held_out = [] if options.validation is None else read_annotations(options.validation, notices)
+    asked = [each for source in options.annotations for each in read_annotations(source)]
+    held_out = [] if options.validation is None else read_annotations(options.validation)
     plan = make_plan(
         preset=options.preset,
         start=start,

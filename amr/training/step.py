@@ -7,6 +7,7 @@ later.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +95,12 @@ class Stepper:
         automatic = GPU_CHUNK_FRAMES if self.device.type == "cuda" else CPU_CHUNK_FRAMES
         return self.plan.training.chunk_frames or automatic
 
+    def precision(self) -> AbstractContextManager[object]:
+        """In which numbers the network computes."""
+        if self.plan.training.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
     def step(self, corpus: Corpus, batch: Batch, *, learning_rate: float, step: int) -> None:
         """Make one step.
 
@@ -154,8 +161,7 @@ class Stepper:
             max_tokens=self.network.config.max_tokens,
         )
         weight = len(chunk) / len(batch)
-        bfloat16 = self.plan.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        with self.precision():
             outputs = self._forward(
                 chunk.inputs, negatives=loss.negatives, negative_index=chunk.negative_index
             )

@@ -120,8 +120,7 @@ def ask_some(stepper: Stepper, corpus: Corpus, stretches: Stretches, places: Int
         corpus.recording[items], texts, stretches.first[places], stretches.count[places], device
     )
     inputs = Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves)
-    bfloat16 = stepper.plan.training.precision == "bfloat16"
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    with stepper.precision():
         outputs = stepper.network(inputs)
     scores = outputs.score_logits[-1].sigmoid()
     return torch.cat((to_ends(outputs.spans[-1]), scores.unsqueeze(-1)), dim=-1)
