@@ -23,10 +23,21 @@ SHOWN_IDS = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options ask for."""
+    """What the options ask for.
 
-    qvhighlights: bool
-    partial: bool
+    Args:
+        qvhighlights: judge as QVHighlights does.
+        partial: score the shared queries of files that do not match.
+        bootstrap: draws of every resampling; 0: none.
+        seed: of the draws.
+        lengths: ranges of a breakdown, see :func:`amr.cli.score_breakdown.parse_lengths`; None: none.
+    """
+
+    qvhighlights: bool = False
+    partial: bool = False
+    bootstrap: int = 0
+    seed: int = 0
+    lengths: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,10 @@ from typing import Any
 
 from amr import __version__
 from amr.cli.score_case import MatchedFiles, Settings
+from amr.cli.score_context import chance_sentence
+from amr.cli.score_extras import extra_blocks
 from amr.cli.score_notes import Note, collect_notes
+from amr.cli.score_queries import Judgement, judge
 from amr.cli.score_table import Blocks, table
 from amr.errors import InputError
 from amr.formats.scoring import Columns
@@ -29,10 +32,12 @@ class Report:
     Args:
         blocks: the JSON product.
         notes: what was strange in the files.
+        judgement: the figures query by query.
     """
 
     blocks: Blocks
     notes: list[Note]
+    judgement: Judgement
 
     def json(self) -> str:
         """For programs."""
@@ -43,12 +48,12 @@ class Report:
         return "\n".join(map(printable, table(self.blocks))) + "\n"
 
     def sentences(self) -> list[str]:
-        """For standard error: a line a kind of oddity, then the official figures beside ours."""
-        if not self.notes:
-            return []
+        """For standard error: a line a kind of oddity, the official figures beside ours, and chance."""
         lines = [note.sentence() for note in self.notes]
-        lines.append(official_sentence(self.blocks["brief"], self.blocks["official"]))
-        return [printable(line) for line in lines]
+        if self.notes:
+            lines.append(official_sentence(self.blocks["brief"], self.blocks["official"]))
+        chance = chance_sentence(self.blocks["predictions"]["file"], self.blocks["near_chance"])
+        return [printable(line) for line in [*lines, *chance]]
 
 
 def honest_report(matched: MatchedFiles, settings: Settings) -> Report:
@@ -61,12 +66,15 @@ def honest_report(matched: MatchedFiles, settings: Settings) -> Report:
         honest = evaluate_honestly(matched.case)
     except OfficialStopError as stop:
         raise InputError(stop.reason, where=matched.answer_where(stop.answer)) from stop
-    if honest.ranges["full"] is None:
+    full = honest.ranges["full"]
+    if full is None:
         raise InputError("no query has a true window to find", where=matched.truth.columns.name)
     notes = collect_notes(matched, honest, settings)
     figures = figure_blocks(honest)
+    judgement = judge(matched, honest, full)
     blocks = {
         **figures,
+        **extra_blocks(judgement, settings),
         "ground_truth": file_block(matched.truth.columns),
         "predictions": file_block(matched.answers.columns),
         "settings": {
@@ -78,7 +86,7 @@ def honest_report(matched: MatchedFiles, settings: Settings) -> Report:
         "official": official_block(matched, figures) if notes else {"equal": True},
         "amr_version": __version__,
     }
-    return Report(blocks, notes)
+    return Report(blocks, notes, judgement)
 
 
 def figure_blocks(honest: Honest) -> Blocks:

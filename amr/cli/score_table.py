@@ -11,6 +11,7 @@ Row = tuple[str, ...]
 
 RANGES = ("full", "short", "middle", "long")
 HASH_DIGITS = 16
+PARTS = {"moment_length_s": "moment (s)", "moments": "moments", "duration_s": "recording (s)"}
 
 
 def table(report: Blocks) -> list[str]:
@@ -23,6 +24,10 @@ def table(report: Blocks) -> list[str]:
     levels = [name for name in report if name.startswith("HL-")]
     if levels:
         lines += ["", *numbers(highlight_rows(report, levels))]
+    lines += ["", *context_lines(report), "", *numbers(recall_rows(report))]
+    lines += ["", *calibration_lines(report["calibration"])]
+    for name, parts in report.get("breakdown", {}).items():
+        lines += ["", *numbers(part_rows(PARTS[name], parts))] if parts else []
     return lines
 
 
@@ -60,6 +65,59 @@ def highlight_rows(report: Blocks, levels: list[str]) -> list[Row]:
     for name in levels:
         rows.append((name, percent(report[name]["HL-mAP"]), percent(report[name]["HL-Hit1"])))
     return rows
+
+
+def context_lines(report: Blocks) -> list[str]:
+    """A row a figure: its interval, the ceiling and what blind answers reach."""
+    ends = (report["intervals"] or {}).get("figures", {})
+    priors = report["priors"] or {}
+    rows: list[Row] = [("", "95 %", "ceiling", *(name.partition(":")[2] for name in priors))]
+    for name, best in report["ceiling"].items():
+        blind = (percent(figures[name]) for figures in priors.values())
+        rows.append((name, range_text(ends.get(name), digits=1), f"{best:.1f}", *blind))
+    names = ", ".join(name.partition(":")[2] for name in priors)
+    return numbers(rows) + ([f"({names}: answers that do not listen)"] if priors else [])
+
+
+def recall_rows(report: Blocks) -> list[Row]:
+    """How often a window among the first k hits."""
+    found = report["recall_at_k"]
+    depths = list(next(iter(found.values())))
+    header: Row = ("IoU", *(f"R@{depth}" for depth in depths))
+    return [header, *((iou, *map(percent, recalls.values())) for iou, recalls in found.items())]
+
+
+def calibration_lines(calibration: Blocks) -> list[str]:
+    """Do scores mean what they say."""
+    top = calibration["top_window"]
+    if top is None:
+        return ["calibration: scores are no probabilities"]
+    lines = [
+        f"calibration of the top window (hit: IoU >= {calibration['hit_iou']}): ECE {percent(top['ece'])}"
+    ]
+    rows: list[Row] = [("score", "mean", "hits", "windows")]
+    for cell in top["bins"]:
+        low, high = cell["scores"]
+        rows.append(
+            (f"{low:g}-{high:g}", percent(cell["mean_score"]), percent(cell["hits"]), str(cell["windows"]))
+        )
+    return [*lines, *numbers(rows)]
+
+
+def part_rows(title: str, parts: list[Blocks]) -> list[Row]:
+    """A row a part of a breakdown."""
+    rows: list[Row] = [(title, "R1@0.5", "R1@0.7", "95 %", "mAP", "mIoU", "queries", "windows")]
+    for part in parts:
+        figures, ends = part["figures"], part["intervals"]["R1@0.7"]
+        values = (percent(figures["R1@0.5"]), percent(figures["R1@0.7"]), range_text(ends, digits=1))
+        rest = (percent(figures["mAP"]), percent(figures["mIoU"]), str(part["queries"]), str(part["windows"]))
+        rows.append((part["range"], *values, *rest))
+    return rows
+
+
+def range_text(ends: list[float] | None, *, digits: int = 2) -> str:
+    """An interval as people write it."""
+    return "-" if ends is None else f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}"
 
 
 def percent(value: float) -> str:

@@ -26,6 +26,9 @@ from amr.metrics.ragged import BoolArray, FloatArray, Ragged, offsets
 
 Qid = int | str
 
+SET_KEY = "dataset"
+"""Where a record of a mixed ground truth says which dataset it is of."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -53,6 +56,18 @@ class Columns:
         """``file:line`` of a record."""
         return f"{self.name}:{self.lines[record]}"
 
+    def take(self, records: list[int]) -> Columns:
+        """Some records, under the whole file's name and sha256."""
+        return Columns(
+            self.name,
+            self.sha256,
+            qids=[self.qids[record] for record in records],
+            vids=[self.vids[record] for record in records],
+            queries=[self.queries[record] for record in records],
+            lines=[self.lines[record] for record in records],
+            windows=self.windows.take(np.array(records, dtype=np.int64)),
+        )
+
 
 @dataclass(frozen=True)
 class TruthFile:
@@ -62,11 +77,19 @@ class TruthFile:
         columns: what it shares with predictions.
         duration_s: ``(records,)``, NaN where the file does not say.
         labels: ``(clips, 3)`` saliency labels a record, None where it has none; empty when not asked for.
+        sets: which dataset each record says it is of, None where it does not say.
     """
 
     columns: Columns
     duration_s: FloatArray
     labels: list[FloatArray | None]
+    sets: list[str | None]
+
+    def take(self, records: list[int]) -> TruthFile:
+        """Some records, under the whole file's name and sha256."""
+        labels = [self.labels[record] for record in records] if self.labels else []
+        sets = [self.sets[record] for record in records]
+        return TruthFile(self.columns.take(records), self.duration_s[records], labels, sets)
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,11 @@ class AnswerFile:
     columns: Columns
     has_scores: BoolArray
     curves: list[FloatArray | None]
+
+    def take(self, records: list[int]) -> AnswerFile:
+        """Some records, under the whole file's name and sha256."""
+        curves = [self.curves[record] for record in records] if self.curves else []
+        return AnswerFile(self.columns.take(records), self.has_scores[records], curves)
 
 
 class HashedLines:
@@ -140,12 +168,16 @@ class Collector:
         return Columns(self._name, sha256, self._qids, self._vids, self._queries, self._lines, windows)
 
 
-def read_truth(source: str | Path, *, with_labels: bool = False) -> TruthFile:
+def read_truth(
+    source: str | Path, *, with_labels: bool = False, set_key: str = SET_KEY, needs_set: bool = False
+) -> TruthFile:
     """Ground truth of a JSONL file or, for ``-``, of standard input.
 
     Args:
         source: file name, or ``-``.
         with_labels: read QVHighlights' clip labels too.
+        set_key: the key that says which dataset a record is of.
+        needs_set: every record must have it.
 
     Raises:
         InputError: a line is wrong, or there is none.
@@ -153,6 +185,7 @@ def read_truth(source: str | Path, *, with_labels: bool = False) -> TruthFile:
     name = display_name(source)
     collector, duration_s = Collector(name, width=2), array("d")
     labels: list[FloatArray | None] = []
+    sets: list[str | None] = []
     with open_input(source) as file:
         hashed = HashedLines(file)
         for line, record in hashed.records(name):
@@ -163,7 +196,10 @@ def read_truth(source: str | Path, *, with_labels: bool = False) -> TruthFile:
             duration_s.append(np.nan if annotation.duration_s is None else annotation.duration_s)
             if with_labels:
                 labels.append(clip_labels(annotation))
-    return TruthFile(collector.columns(hashed.sha256()), np.array(duration_s, dtype=np.float64), labels)
+            value = fields.required(record, set_key, where) if needs_set else record.get(set_key)
+            sets.append(None if value is None else str(value))
+    columns = collector.columns(hashed.sha256())
+    return TruthFile(columns, np.array(duration_s, dtype=np.float64), labels, sets)
 
 
 def read_answers(source: str | Path, *, with_curves: bool = False) -> AnswerFile:

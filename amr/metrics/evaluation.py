@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amr.metrics.highlights import HighlightScores, highlight_scores
-from amr.metrics.honest import FULL, RANGES, honest_scores, prepare
+from amr.metrics.honest import FULL, RANGES, Judged, honest_scores, judged_rows, ranked_rows
 from amr.metrics.oddities import CEILING_S, Finding, find_oddities
 from amr.metrics.official import (
     LIGHTHOUSE_RANGES,
@@ -55,11 +55,15 @@ class Honest:
         ranges: figures by range of length, ``full`` last; None where no query has such a window.
         highlights: figures by level; empty where the files have no curves or no labels.
         findings: what was strange in the files.
+        judged: both files made fit to judge.
+        ranked_score: ``(rows,)`` the score of each row of ``judged.ranked``.
     """
 
     ranges: dict[str, RetrievalScores | None]
     highlights: dict[str, HighlightScores]
     findings: list[Finding]
+    judged: Judged
+    ranked_score: FloatArray
 
 
 def evaluate_honestly(case: Case) -> Honest:
@@ -68,7 +72,8 @@ def evaluate_honestly(case: Case) -> Honest:
     Raises:
         OfficialStopError: there are curves and labels, and some record has none or a bad one.
     """
-    judged = prepare(case.answers, case.truths, case.num_queries)
+    ranked = ranked_rows(case.answers, case.num_queries)
+    judged = judged_rows(ranked, case.truths)
     ranges = RANGES if case.qvhighlights else {"full": FULL}
     has_highlights = case.qvhighlights and has_any(case.curves) and has_any(case.labels)
     ceiling_s = QVHIGHLIGHTS_CEILING_S if case.qvhighlights else CEILING_S
@@ -76,6 +81,8 @@ def evaluate_honestly(case: Case) -> Honest:
         ranges={name: honest_scores(judged, length_range) for name, length_range in ranges.items()},
         highlights=case_highlights(case) if has_highlights else {},
         findings=find_oddities(case.answers, case.truths, ceiling_s=ceiling_s),
+        judged=judged,
+        ranked_score=ranked.rows[:, 2],
     )
 
 

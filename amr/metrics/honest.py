@@ -48,16 +48,26 @@ def prepare(answers: Answers, truths: Truths, num_queries: int) -> Judged:
     Records of one qid are one query. A predicted window that cannot be (inverted, not finite) keeps its rank
     and meets nothing; a NaN score ranks last.
     """
+    return judged_rows(ranked_rows(answers, num_queries), truths)
+
+
+def judged_rows(ranked: Ragged, truths: Truths) -> Judged:
+    """The second half of :func:`prepare`, from :func:`ranked_rows`."""
+    usable = truths.keep_rows(is_usable(truths))
+    once = usable.keep_rows(~is_listed_before(usable))
+    truth = gather(once.row_query, once.windows.rows, len(ranked))
+    return Judged(Ragged(ranked.start, ranked.rows[:, :2]), truth)
+
+
+def ranked_rows(answers: Answers, num_queries: int) -> Ragged:
+    """Rows ``(start_s, end_s, score)`` of each query, best first, at most ten; see :func:`prepare`."""
     owner, rows = answers.row_query, answers.windows.rows
     order = np.lexsort((-rows[:, 2], owner))  # NaN goes last; stable: equal scores keep file order
     windows = np.where(is_window(rows)[:, None], rows[:, :2], 0.0)  # a window of no length meets nothing
-    everything = gather(owner[order], windows[order], num_queries)
+    scored = np.concatenate([windows, rows[:, 2:]], axis=1)
+    everything = gather(owner[order], scored[order], num_queries)
     counted = everything.rank < MAX_ANSWERS
-    ranked = gather(everything.owner[counted], everything.rows[counted], num_queries)
-    usable = truths.keep_rows(is_usable(truths))
-    once = usable.keep_rows(~is_listed_before(usable))
-    truth = gather(once.row_query, once.windows.rows, num_queries)
-    return Judged(ranked, truth)
+    return gather(everything.owner[counted], everything.rows[counted], num_queries)
 
 
 def honest_scores(judged: Judged, length_range: LengthRange = FULL) -> RetrievalScores | None:
