@@ -12,7 +12,7 @@ from amr.encoders.base import FloatFrames
 from amr.encoders.weightfiles import Tensors, dequantise_rows
 
 # Chosen on the open training clips: see docs/decisions/0002-embedded-encoder.md.
-SHARPNESS = 30.0  # tau of the softmax over classes
+SHARPNESS = 20.0  # tau of the softmax over classes
 MEAN_SHARE = 0.25  # of the mean over a class's prompts; the rest is the nearest prompt's
 
 

@@ -59,7 +59,7 @@ class WindowOptions:
     gap_s: float = 2.0
     min_length_s: float = 0.0
     score_centre: float = 3.0
-    score_scale: float = 2.2
+    score_scale: float = 2.0
 
 
 # Cosines, as encoders of the CLAP family give them: no level means certainty, and scores spread around the

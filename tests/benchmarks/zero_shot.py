@@ -3,9 +3,9 @@
     python tests/benchmarks/zero_shot.py DATA/audio
 
 A clip's score for a query is the mean of the similarity curve. top-1 and top-5 ask whether a clip's own label
-is first, or among five, of the set's labels; mAP ranks all clips for each label. Queries are the label as a name
-("dog bark"), as a phrase ("a dog barking") and in other words ("a canine lets out barks"; the mean over up to
-three).
+is first, or among five, of the set's labels; mAP ranks all clips for each label. Queries are the label as a
+name ("dog bark"), as a phrase ("a dog barking"), in other words ("a canine lets out barks"; the mean of the
+figures of up to three wordings), and all of these averaged into one query, as is usual for classification.
 
 ``--usual`` prints the usual level of every class instead, from the open training clips: the third column of
 ``classes.tsv``.
@@ -73,6 +73,12 @@ def queries_of(clips: list[Clip], labels: list[str]) -> dict[str, list[list[str]
     }
 
 
+def joint_queries(encoder: Encoder, queries: list[str]) -> Scores:
+    """``(queries, joint_dimension)``."""
+    pooled = np.stack([features.pooled for features in encoder.encode_text(queries)])
+    return encoder.joint_text(pooled)
+
+
 def average_precision(scores: Scores, relevant: npt.NDArray[np.bool_]) -> float:
     """Mean of the precision at each relevant clip, by falling score."""
     hits = relevant[np.argsort(-scores, kind="stable")]
@@ -96,18 +102,20 @@ def measure(encoder: Encoder, clips: list[Clip]) -> dict[str, tuple[float, ...]]
     labels = sorted({clip.label for clip in clips})
     truth = np.array([labels.index(clip.label) for clip in clips])
     profiles = np.stack([encoder.joint_audio(frames_of(encoder, clip.path)).mean(axis=0) for clip in clips])
-    rows: dict[str, tuple[float, ...]] = {}
-    for wording, lists in queries_of(clips, labels).items():
-        found = []
-        for queries in lists:
-            pooled = np.stack([features.pooled for features in encoder.encode_text(queries)])
-            found.append(figures(profiles @ encoder.joint_text(pooled).T, truth))
-        rows[wording] = tuple(np.mean(found, axis=0))
-    return rows
+    wordings = {
+        wording: [joint_queries(encoder, queries) for queries in lists]
+        for wording, lists in queries_of(clips, labels).items()
+    }
+    everything = [text for lists in wordings.values() for text in lists]
+    wordings["averaged"] = [np.mean(everything, axis=0)]
+    return {
+        wording: tuple(np.mean([figures(profiles @ text.T, truth) for text in texts], axis=0))
+        for wording, texts in wordings.items()
+    }
 
 
 def usual_levels(data: Path) -> Scores:
-    """``(classes,)`` mean log(p + 1e-4) of training clips (a label, a vote) and backgrounds, half and half."""
+    """``(classes,)`` mean log(p + 1e-4): training clips (a label, a vote), backgrounds, half and half."""
     encoder = YamnetEncoder()
     current = encoder.usual_levels
     by_label: dict[str, list[Scores]] = {}
