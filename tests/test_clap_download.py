@@ -121,10 +121,12 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def served(hub: str) -> Publication:
+    laion = ("laion/clap",)
     files = [
-        WebFile(name, f"{hub}/resolve/{name}") for name in ("model.safetensors", "vocab.json", "merges.txt")
+        WebFile(name, f"{hub}/resolve/{name}", hub_names=laion)
+        for name in ("model.safetensors", "vocab.json", "merges.txt")
     ]
-    return Publication("clap", "AMR_CLAP_WEIGHTS", *files, hub_names=("laion/clap",))
+    return Publication("clap", "AMR_CLAP_WEIGHTS", *files)
 
 
 def test_clap_is_fetched_as_a_whole(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +151,23 @@ def test_the_hubs_own_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = published.write_hub_folder(snapshot)
     publication = served("http://127.0.0.1:9")
     assert find_file(publication, publication.weights, beside=None) == path
+
+
+def test_another_repositorys_file_of_the_same_name_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RoBERTa's own cache holds a model.safetensors too; of it only the tokeniser's files will do."""
+    monkeypatch.setenv("AMR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("AMR_CLAP_WEIGHTS", raising=False)
+    monkeypatch.setenv("AMR_OFFLINE", "1")
+    snapshot = tmp_path / "hf" / "hub" / "models--roberta-base" / "snapshots" / "0123abc"
+    published.write_hub_folder(snapshot)
+    publication = clap_weights.PUBLICATION
+    assert find_file(publication, publication.vocabulary, beside=None) == snapshot / "vocab.json"
+    with pytest.raises(MissingError, match="AMR_OFFLINE forbids"):
+        find_file(publication, publication.weights, beside=None)
 
 
 def test_progress_is_a_line_where_nobody_watches(

@@ -24,14 +24,15 @@ from amr.encoders.published import (
 )
 from amr.errors import InputError
 
+REPOSITORIES = ("laion/clap-htsat-unfused",)
+ROBERTA = (*REPOSITORIES, "roberta-base", "FacebookAI/roberta-base")
 HUB = "https://huggingface.co/laion/clap-htsat-unfused/resolve/main"
 PUBLICATION = Publication(
     name="clap",
     variable="AMR_CLAP_WEIGHTS",
-    weights=WebFile("model.safetensors", f"{HUB}/model.safetensors"),
-    vocabulary=WebFile("vocab.json", f"{HUB}/vocab.json"),
-    merges=WebFile("merges.txt", f"{HUB}/merges.txt"),
-    hub_names=("laion/clap-htsat-unfused", "roberta-base", "FacebookAI/roberta-base"),
+    weights=WebFile("model.safetensors", f"{HUB}/model.safetensors", hub_names=REPOSITORIES),
+    vocabulary=WebFile("vocab.json", f"{HUB}/vocab.json", hub_names=ROBERTA),
+    merges=WebFile("merges.txt", f"{HUB}/merges.txt", hub_names=ROBERTA),
 )
 
 # Not part of what makes a feature: buffers that follow from the architecture, the front end (computed here),

@@ -39,11 +39,13 @@ class WebFile:
         name: under which it is kept.
         url: where it is published.
         sha256: of its bytes, hexadecimal; None: what the server declares is taken.
+        hub_names: repositories of the hub that hold this very file; their local copies will do.
     """
 
     name: str
     url: str
     sha256: str | None = None
+    hub_names: tuple[str, ...] = ()
 
 
 def is_offline() -> bool:

@@ -18,16 +18,18 @@ from amr.encoders.published import (
 )
 from amr.errors import InputError
 
+REPOSITORIES = ("gpt2", "openai-community/gpt2")
 GPT2 = "https://huggingface.co/openai-community/gpt2/resolve/main"
 PUBLICATION = Publication(
     name="msclap",
     variable="AMR_MSCLAP_WEIGHTS",
     weights=WebFile(
-        "CLAP_weights_2023.pth", "https://huggingface.co/microsoft/msclap/resolve/main/CLAP_weights_2023.pth"
+        "CLAP_weights_2023.pth",
+        "https://huggingface.co/microsoft/msclap/resolve/main/CLAP_weights_2023.pth",
+        hub_names=("microsoft/msclap",),
     ),
-    vocabulary=WebFile("vocab.json", f"{GPT2}/vocab.json"),
-    merges=WebFile("merges.txt", f"{GPT2}/merges.txt"),
-    hub_names=("microsoft/msclap", "gpt2", "openai-community/gpt2"),
+    vocabulary=WebFile("vocab.json", f"{GPT2}/vocab.json", hub_names=REPOSITORIES),
+    merges=WebFile("merges.txt", f"{GPT2}/merges.txt", hub_names=REPOSITORIES),
 )
 
 AUDIO = "audio_encoder.base.htsat"

@@ -47,7 +47,6 @@ class Publication:
         variable: environment variable that names the weights: a file, or the folder of all files.
         weights: the published weights.
         vocabulary: of the tokeniser; merges: likewise.
-        hub_names: repositories of the hub whose local cache may hold some of the files.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Publication:
     weights: WebFile
     vocabulary: WebFile
     merges: WebFile
-    hub_names: tuple[str, ...]
 
 
 def find_weights(publication: Publication, given: str | None) -> Path:
@@ -93,7 +91,7 @@ def find_file(publication: Publication, file: WebFile, beside: Path | None) -> P
     ours = cache_folder(publication.name)
     if (ours / file.name).exists():
         return ours / file.name
-    for snapshot in hub_snapshots(publication.hub_names):
+    for snapshot in hub_snapshots(file.hub_names):
         if (snapshot / file.name).exists():
             return snapshot / file.name
     return fetch(file, ours)
