@@ -128,6 +128,9 @@ def test_dense_hops_divide_the_clip(folder: Path, hop_s: float) -> None:
 def test_unknown_loaders_and_precisions_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no precision 'int3'"):
         _ = ClapEncoder(weights=str(folder), precision="int3").audio_network
+    monkeypatch.setenv("AMR_CLAP_LOADER", "laion-clap")
+    with pytest.raises(UsageError, match="laion-clap runs in float32"):
+        _ = ClapEncoder(weights=str(folder), precision="bfloat16").audio_network
     monkeypatch.setenv("AMR_CLAP_LOADER", "other")
     with pytest.raises(UsageError, match="'other' is no loader"):
         _ = ClapEncoder(weights=str(folder)).audio_network

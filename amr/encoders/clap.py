@@ -147,6 +147,10 @@ class ClapEncoder:
         if chosen_loader() == "laion-clap":
             from amr.encoders.clap_package import package_network
 
+            if self.precision != "float32":
+                raise UsageError(
+                    "laion-clap runs in float32", where="--dtype", hint=f"or unset {LOADER_VARIABLE}"
+                )
             network = package_network(self.weights, self.device)
             return HtsAtRunner(
                 settings, self.weights.below("audio_branch"), self.device, clip_network=network
