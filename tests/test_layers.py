@@ -15,6 +15,7 @@ PACKAGE = Path(amr.__file__).parent
 
 RANKS = {
     "errors": 0,
+    "processors": 0,
     "moments": 1,
     "metrics": 2,
     "audio": 2,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.errors import InputError
+from amr.formats.queries import Query
 from amr.models.checkpoint import Checkpoint, write_checkpoint
 from amr.models.inputs import pad_inputs
 from amr.models.network import MomentNetwork
@@ -24,8 +25,9 @@ from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
 from amr.retrieval.detr import Ask, DetrFinder, MomentModel, load_model
 from amr.retrieval.detr_windows import Heard, cut, extent, merge_moments, merge_saliency, suppress
-from amr.retrieval.find import Answer, Finder
+from amr.retrieval.find import Answer, Finder, WindowFinder
 from amr.retrieval.library import Recording
+from amr.retrieval.window import WindowOptions
 
 FloatArray = npt.NDArray[np.float32]
 WINDOW = 20
@@ -242,11 +244,14 @@ def test_finder_encodes_each_query_once_and_answers_in_order() -> None:
     encoder = ToyEncoder(identity(), [])
     one = ask(33)
     recording = Recording("a", one.frames, one.grid, one.duration_s)
-    finder: Finder = DetrFinder(MomentModel(checkpoint(channels=1)), encoder)
-    answers = finder.find(recording, ["dog", "rain", "dog"])
+    curves = WindowFinder(encoder, WindowOptions())
+    model = MomentModel(checkpoint(channels=1), batch_size=2)
+    finder: Finder = DetrFinder(model, curves.sentences, similarity=curves)
+    dog, rain = Query("dog"), Query("rain")
+    answers, others = finder.find([(recording, [dog, rain, dog]), (recording, [rain])])
     require_same(answers[0], answers[2])
+    require_same(answers[1], others[0])
     assert answers[0].moments != answers[1].moments
-    finder.find(recording, ["rain"])
     assert encoder.calls == ["dog", "rain"]
 
 

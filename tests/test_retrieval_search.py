@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ class ThreeFrames:
     vids: Sequence[str]
     name: str = "shelf"
 
+    def prepare(self, vids: Sequence[str]) -> None:
+        """Nothing to prepare."""
+
     def load(self, vid: str) -> Recording:
         if vid == "broken":
             raise InputError("is cut off", where=vid)
@@ -40,9 +43,10 @@ class Fixed:
 
     listens: bool = True
 
-    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
+    def find(self, asked: Iterable[tuple[Recording, Sequence[Query]]]) -> Iterator[list[Answer]]:
         moments = [ScoredMoment(0.0, 1.0, 0.1), ScoredMoment(1.0, 2.00044, 0.55556), ScoredMoment(2, 3, 0.9)]
-        return [Answer(moments, np.array([0, 0.123456, 1])) for _ in queries]
+        for _, queries in asked:
+            yield [Answer(moments, np.array([0, 0.123456, 1], np.float32)) for _ in queries]
 
 
 def test_a_query_without_vid_is_asked_of_every_recording() -> None:

@@ -43,7 +43,11 @@ def predict(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(metavar="NAME", help="window, or prior:whole, prior:middle, prior:first, prior:tiles."),
+        typer.Option(
+            metavar="NAME",
+            help="A trained model's file (.safetensors, or .ckpt of Lighthouse or the DCASE baseline), "
+            "window, or prior:whole, prior:middle, prior:first, prior:tiles.",
+        ),
     ] = "window",
     top_k: Annotated[int, typer.Option(min=1, help="Moments a query and recording, at most.")] = 10,
     top: Annotated[
@@ -69,6 +73,14 @@ def predict(
     gap: Annotated[
         float | None, typer.Option(help="window: moments closer than this are one, in seconds.")
     ] = None,
+    nms: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Trained models: drop moments that overlap a better one more (IoU)."),
+    ] = None,
+    compat: Annotated[
+        str | None,
+        typer.Option(metavar="lighthouse", help="Repeat Lighthouse's attention mask, for its checkpoints."),
+    ] = None,
     tune: Annotated[
         str | None,
         typer.Option(
@@ -81,6 +93,7 @@ def predict(
     ] = None,
     hop: Annotated[float | None, typer.Option(help="Seconds from frame to frame, for recordings.")] = None,
     device: options.Device = "auto",
+    workers: options.Workers = None,
     output: options.Output = None,
     force: options.Force = False,
     format_: options.Format = None,
@@ -97,8 +110,10 @@ def predict(
     At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
     'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].
     """
-    from amr.cli.predict_inputs import open_session
+    from amr.cli.predict_inputs import Want, open_session
+    from amr.cli.predict_model import choose_finder, known_identity, load_network, require_fit
     from amr.formats.streams import require_writable
+    from amr.retrieval.prior import is_prior
     from amr.retrieval.search import AnswerOptions, best_over_all, plan, search
 
     refuse_two_readers([*(inputs or []), queries, tune])
@@ -108,14 +123,18 @@ def predict(
     given = {name: value for name, value in settings.items() if value is not None}
     failures = Failures("predict")
     asked = gather_queries(query or [], queries, needed=tune is None)
-    session = open_session(inputs or [], model, asked, encoder=encoder, hop_s=hop, device=device, quiet=quiet)
-    with session as (library, loaded):
-        finder = choose_finder(model, loaded, given)
+    network = load_network(model, device, compat)
+    want = Want(is_prior(model), network is not None, known_identity(network), encoder, hop, device)
+    with open_session(inputs or [], asked, want, workers=workers, quiet=quiet) as session:
+        library = session.library
+        if network is not None:
+            require_fit(network, session.reader, session.encoder)
+        finder = choose_finder(model, network, session.encoder, session.reader, given, nms)
         if tune is not None:
             print_trials(tune, library, finder, as_table=wants_table(format_, output))
             return
-        if verbose and loaded is not None:
-            explain(loaded, asked)
+        if verbose and session.encoder is not None:
+            explain(session.encoder, asked)
         found: Iterable[Prediction] = search(
             plan(asked, library),
             library,
@@ -129,26 +148,6 @@ def predict(
             found, as_table=wants_table(format_, output), rows=top or TABLE_ROWS, output=output, force=force
         )
     failures.end()
-
-
-def choose_finder(model: str, encoder: Encoder | None, settings: dict[str, float]) -> Finder:
-    """The way of finding that ``--model`` names.
-
-    Raises:
-        UsageError: there is none of that name, or window's options are given to another.
-    """
-    from amr.errors import UsageError
-    from amr.retrieval.find import PriorFinder, WindowFinder
-    from amr.retrieval.prior import is_prior, prior
-    from amr.retrieval.window import WindowOptions
-
-    if model == "window" and encoder is not None:
-        return WindowFinder(encoder, WindowOptions(**settings))
-    if settings:
-        raise UsageError("--fraction, --threshold, --filter and --gap are options of --model window")
-    if is_prior(model):
-        return PriorFinder(prior(model))
-    raise UsageError(f"no model {model!r}; there are window and prior:NAME", where="--model")
 
 
 def refuse_two_readers(sources: list[str | None]) -> None:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from amr.audio.files import AudioFile, find_audio
 from amr.audio.noise import library_chatter_hidden
 from amr.audio.read import MonoStream
 from amr.cli.progress import SoundProgress
-from amr.encoders.base import Encoder, FloatFrames
+from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.device import choose_device
+from amr.encoders.pipeline import EncodedRecording, encode_many
 from amr.encoders.registry import DEFAULT_ENCODER, load_encoder
 from amr.encoders.stored import require_same_encoder, stored_identity
-from amr.encoders.stream import encode_recording
+from amr.encoders.stream import grid_of
+from amr.encoders.threads import set_up_threads
 from amr.errors import InputError, UsageError
 from amr.formats.features import FeatureReader, open_features
 from amr.formats.queries import Query
 from amr.formats.streams import STDIO, open_input
-from amr.moments import FrameGrid
-from amr.retrieval.library import AudioShelf, FeatureShelf, LengthShelf, Library, Shelf
-from amr.retrieval.prior import is_prior
+from amr.retrieval.library import AudioShelf, FeatureShelf, LengthShelf, Library, Recording, Shelf
 
 DEFAULT_FEATURES = "feats.h5"
 FEATURES_VARIABLE = "AMR_FEATURES"
@@ -32,10 +35,38 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class Session(NamedTuple):
-    """What is searched, and the encoder that both sides of the search share; None for the priors."""
+    """What is searched.
+
+    Args:
+        library: the recordings.
+        encoder: what both sides of the search share; None for priors and for features of an unknown encoder.
+        reader: the features among the recordings.
+    """
 
     library: Library
     encoder: Encoder | None
+    reader: FeatureReader | None
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the command line asks of an encoder.
+
+    Args:
+        blind: no recording is heard, only its length is wanted.
+        is_network: a trained network answers.
+        trained_on: the encoder that it was trained on, where its file says.
+        encoder: the name that was given.
+        hop_s: the hop that was given.
+        device: where the encoder runs.
+    """
+
+    blind: bool = False
+    is_network: bool = False
+    trained_on: EncoderIdentity | None = None
+    encoder: str | None = None
+    hop_s: float | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -102,12 +133,10 @@ def holds_features(path: Path) -> bool:
 @contextmanager
 def open_session(
     arguments: list[str],
-    model: str,
     asked: list[Query],
+    want: Want,
     *,
-    encoder: str | None,
-    hop_s: float | None,
-    device: str,
+    workers: int | None,
     quiet: bool,
 ) -> Iterator[Session]:
     """Open everything that is searched, and close it at the end.
@@ -117,8 +146,8 @@ def open_session(
     Raises:
         AmrError: an input is missing or wrong, or was made by another encoder.
     """
-    if is_prior(model) and not arguments and all(query.duration_s and query.vid for query in asked):
-        yield Session(Library([length_shelf(asked)]), None)
+    if want.blind and not arguments and all(query.duration_s and query.vid for query in asked):
+        yield Session(Library([length_shelf(asked)]), None, None)
         return
     inputs = sort_inputs(arguments)
     with ExitStack() as stack:
@@ -127,15 +156,16 @@ def open_session(
         if files:
             stack.enter_context(library_chatter_hidden())
         shelves: list[Shelf] = [FeatureShelf(reader)] if reader is not None else []
-        if is_prior(model):
-            yield Session(Library([*shelves, *length_shelves(files)]), None)
+        if want.blind:
+            yield Session(Library([*shelves, *length_shelves(files)]), None, reader)
             return
-        loaded = fitting_encoder(reader, encoder, hop_s, device if files else "cpu")
-        if files:
+        encoder = fitting_encoder(reader, want, has_audio=bool(files))
+        if files and encoder is not None:
             sizes = sum(file.path.stat().st_size for file in files)
             progress = SoundProgress("predict", total=len(files), total_bytes=sizes, quiet=quiet)
-            shelves.append(audio_shelf(files, loaded, stack.enter_context(progress)))
-        yield Session(Library(shelves), loaded)
+            threads = set_up_threads(encoder, on_gpu=choose_device(want.device) != "cpu", workers=workers)
+            shelves.append(audio_shelf(files, encoder, threads, stack.enter_context(progress)))
+        yield Session(Library(shelves), encoder, reader)
 
 
 def length_shelf(asked: list[Query]) -> LengthShelf:
@@ -149,16 +179,27 @@ def length_shelves(files: list[AudioFile]) -> list[Shelf]:
     return [LengthShelf(lengths, "audio files")] if lengths else []
 
 
-def audio_shelf(files: list[AudioFile], encoder: Encoder, progress: SoundProgress) -> AudioShelf:
-    """Audio files that are encoded when they are asked for, with progress."""
+def audio_shelf(
+    files: list[AudioFile], encoder: Encoder, workers: int, progress: SoundProgress
+) -> AudioShelf:
+    """Audio files that are encoded ahead of the search, with progress."""
+    named = {file.id: file for file in files}
 
-    def encode(path: str) -> tuple[FloatFrames, FrameGrid, float]:
-        frames, grid, duration_s = encode_recording(encoder, path)
-        progress.heard(duration_s)
-        progress.done(Path(path).stat().st_size)
-        return frames, grid, duration_s
+    def encode(vids: Sequence[str]) -> Iterator[Callable[[], Recording]]:
+        for coming in encode_many(encoder, [named[vid] for vid in vids], workers=workers):
+            yield partial(take, coming, encoder, progress)
 
-    return AudioShelf({file.id: str(file.path) for file in files}, encode, read_audio_length_s)
+    return AudioShelf(list(named), encode, lambda vid: read_audio_length_s(named[vid].path))
+
+
+def take(coming: EncodedRecording, encoder: Encoder, progress: SoundProgress) -> Recording:
+    """A recording that is being encoded, when all of it is there. Raises what was wrong with the file."""
+    try:
+        frames = np.concatenate(list(coming))
+    finally:
+        progress.done(coming.file.path.stat().st_size)
+    progress.heard(coming.duration_s)
+    return Recording(coming.file.id, frames, grid_of(coming.duration_s, encoder.identity), coming.duration_s)
 
 
 def read_audio_length_s(path: str | Path) -> float:
@@ -169,18 +210,20 @@ def read_audio_length_s(path: str | Path) -> float:
     return stream.duration_s
 
 
-def fitting_encoder(
-    reader: FeatureReader | None, name: str | None, hop_s: float | None, device: str
-) -> Encoder:
-    """The encoder that was asked for, or the one that made the features; the two must be one.
+def fitting_encoder(reader: FeatureReader | None, want: Want, *, has_audio: bool) -> Encoder | None:
+    """The encoder asked for, or that of the features, or that of the model; None where none is known.
 
     Raises:
         InputError: the features were made by another encoder; both identities are printed.
     """
-    stored = stored_identity(reader) if reader is not None else None
-    if stored is not None:
-        name, hop_s = name or stored.name, hop_s or stored.hop_s
-    encoder = load_encoder(name or DEFAULT_ENCODER, hop_s=hop_s, device=choose_device(device))
+    known = (stored_identity(reader) if reader is not None else None) or want.trained_on
+    name, hop_s = want.encoder, want.hop_s
+    if known is not None:
+        name, hop_s = name or known.name, hop_s or known.hop_s
+    if name is None and want.is_network:
+        return None
+    device = choose_device(want.device) if has_audio else "cpu"
+    encoder = load_encoder(name or DEFAULT_ENCODER, hop_s=hop_s, device=device)
     if reader is not None:
         require_same_encoder(reader, encoder.identity)
     return encoder

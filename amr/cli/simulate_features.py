@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from amr import __version__
 from amr.cli.extract_run import write_texts
 from amr.cli.simulate_options import Product
-from amr.encoders.base import Encoder
 from amr.encoders.device import choose_device
 from amr.encoders.registry import load_encoder
+from amr.encoders.threads import set_up_threads
 from amr.errors import InputError
 from amr.formats.features_output import Begin, choose_file, open_feature_output
 from amr.formats.features_read import FeatureFile
 from amr.formats.recipes import Scene, scene_line
 from amr.simulation.annotate import annotate
 from amr.simulation.features import FeatureSink
-from amr.simulation.parallel import free_processors
 from amr.simulation.sources import Sources
 
 STORE = "float16"
@@ -40,7 +36,8 @@ def open_features(
     begin = Begin.RESUME if product.resume else Begin.FORCE if product.force else Begin.NEW
     recipe = hashlib.sha256("".join(map(scene_line, scenes)).encode("utf-8")).hexdigest()
     require_same_plan(choose_file(target, begin), begin, recipe)
-    encoder = load_encoder(product.encoder, device=choose_device(product.device))
+    encoder_device = choose_device(product.device)
+    encoder = load_encoder(product.encoder, device=encoder_device)
     with open_feature_output(
         target, identity_json=encoder.identity.to_json(), store=STORE, begin=begin
     ) as writer:
@@ -53,7 +50,7 @@ def open_features(
         )
         queries = (annotation.query for scene in scenes for annotation in annotate(scene))
         write_texts(writer, encoder, list(dict.fromkeys(queries)))
-        share_threads(encoder, product)
+        set_up_threads(encoder, on_gpu=encoder_device != "cpu", workers=product.workers)
         yield FeatureSink(sources, encoder, writer)
 
 
@@ -70,12 +67,3 @@ def require_same_plan(path: Path, begin: Begin, recipe_sha256: str) -> None:
             where=path,
             hint="repeat the first command's options and seed, or use another --features",
         )
-
-
-def share_threads(encoder: Encoder, product: Product) -> None:
-    """Load the network once, before several threads use it, and leave each its share of processors."""
-    encoder.encode_audio(np.zeros((1, encoder.identity.window_samples), np.float32))
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        workers = free_processors() if product.workers is None else max(1, product.workers)
-        torch.set_num_threads(max(1, free_processors() // workers))

@@ -28,10 +28,10 @@ from amr.formats.jsonl import write_objects
 from amr.formats.notices import Notices
 from amr.formats.recipes import Scene, read_recipe_bytes
 from amr.formats.streams import STDIO, open_text_output
+from amr.processors import free_processors
 from amr.simulation import plan, replay
 from amr.simulation.annotate import annotate
 from amr.simulation.folder import OutputFolder
-from amr.simulation.parallel import free_processors
 from amr.simulation.produce import AudioFiles, Nothing, Outcome, Sink, produce
 from amr.simulation.selection import parse_condition
 from amr.simulation.sources import Sources

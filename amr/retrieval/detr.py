@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from amr.encoders.base import Encoder, EncoderIdentity
+from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
+from amr.formats.queries import Query
 from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
 from amr.models.config import NetworkConfig
 from amr.models.inputs import Outputs, pad_inputs, similarity_curves
@@ -21,8 +22,9 @@ from amr.models.network import MomentNetwork
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
 from amr.retrieval.detr_windows import Heard, cut, extent, merge_moments, merge_saliency, suppress
-from amr.retrieval.find import Answer
+from amr.retrieval.find import Answer, WindowFinder
 from amr.retrieval.library import Recording
+from amr.retrieval.sentences import Sentences
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -215,53 +217,47 @@ def _answers(outputs: Outputs) -> Iterator[tuple[FloatArray, FloatArray, FloatAr
 
 @dataclass
 class DetrFinder:
-    """A trained network behind the interface of ``amr.retrieval.find``; each distinct query is encoded once.
+    """A trained network behind the interface of ``amr.retrieval.find``; batches go across recordings.
 
     Args:
         model: the network.
-        encoder: its text side is used, and its joint space where the network takes similarities.
+        sentences: the queries' token vectors.
+        similarity: gives each frame's similarity to each query in the joint space, for networks that take it.
         nms: see :meth:`MomentModel.stream`.
     """
 
     model: MomentModel
-    encoder: Encoder
+    sentences: Sentences
+    similarity: WindowFinder | None = None
     nms: float | None = None
     listens: bool = True
-    _text: dict[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
-    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
-        """One answer a query, in order."""
-        return self.model.predict(self.asks(recording, queries), nms=self.nms)
+    def find(self, asked: Iterable[tuple[Recording, Sequence[Query]]]) -> Iterator[list[Answer]]:
+        """For each recording one answer a query, in order."""
+        sizes: deque[int] = deque()
 
-    def asks(self, recording: Recording, queries: Sequence[str]) -> list[Ask]:
-        """The queries, asked of one recording; chain them over recordings for :meth:`MomentModel.stream`."""
-        self._encode(queries)
-        similarity = self._similarity(recording, queries) if self.model.config.similarity_channels else None
+        def asks() -> Iterator[Ask]:
+            for recording, queries in asked:
+                sizes.append(len(queries))
+                yield from self.asks(recording, queries)
+
+        answers: list[Answer] = []
+        for answer in self.model.stream(asks(), nms=self.nms):
+            answers.append(answer)
+            if len(answers) == sizes[0]:
+                yield answers
+                sizes.popleft()
+                answers = []
+
+    def asks(self, recording: Recording, queries: Sequence[Query]) -> list[Ask]:
+        """The queries, asked of one recording."""
+        curves: list[FloatArray | None] = [None] * len(queries)
+        if self.model.config.similarity_channels and self.similarity is not None:
+            curves = list(self.similarity.similarity(recording, [query.text for query in queries]).T)
         return [
-            Ask(
-                name=recording.vid,
-                frames=recording.frames,
-                grid=recording.grid,
-                duration_s=recording.duration_s,
-                tokens=self._text[query][0],
-                similarity=None if similarity is None else similarity[:, number],
-            )
-            for number, query in enumerate(queries)
+            Ask(recording.vid, recording.frames, recording.grid, recording.duration_s, tokens, curve)
+            for tokens, curve in zip(self.sentences.tokens(queries), curves, strict=True)
         ]
-
-    def _encode(self, queries: Sequence[str]) -> None:
-        new = [query for query in dict.fromkeys(queries) if query not in self._text]
-        if new:
-            features = self.encoder.encode_text(new)
-            joint = self.encoder.joint_text(np.stack([text.pooled for text in features]))
-            tokens = [text.tokens for text in features]
-            self._text.update(zip(new, zip(tokens, joint, strict=True), strict=True))
-
-    def _similarity(self, recording: Recording, queries: Sequence[str]) -> FloatArray:
-        text = np.stack([self._text[query][1] for query in queries])
-        joint: FloatArray = self.encoder.joint_audio(recording.frames)
-        similarity: FloatArray = joint @ text.T
-        return similarity
 
 
 def load_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from amr.encoders.base import Encoder
+from amr.formats.queries import Query
 from amr.moments import ScoredMoment
 from amr.retrieval import window
 from amr.retrieval.library import Recording
+from amr.retrieval.sentences import EncodedSentences
 
 BLOCK_FRAMES = 8192
 """Frames that are taken into the joint space at once: bounds the memory for recordings of any length."""
@@ -39,8 +41,8 @@ class Finder(Protocol):
         """Whether it needs frames; otherwise a recording's length is enough."""
         ...
 
-    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
-        """One answer a query, in order."""
+    def find(self, asked: Iterable[tuple[Recording, Sequence[Query]]]) -> Iterator[list[Answer]]:
+        """For each recording one answer a query, in order; recordings are taken as they are needed."""
         ...
 
 
@@ -51,8 +53,9 @@ class PriorFinder:
     prior: Callable[[float], list[ScoredMoment]]
     listens: bool = False
 
-    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
-        return [Answer(self.prior(recording.duration_s)) for _ in queries]
+    def find(self, asked: Iterable[tuple[Recording, Sequence[Query]]]) -> Iterator[list[Answer]]:
+        for recording, queries in asked:
+            yield [Answer(self.prior(recording.duration_s)) for _ in queries]
 
 
 @dataclass
@@ -62,11 +65,15 @@ class WindowFinder:
     encoder: Encoder
     options: window.WindowOptions
     listens: bool = True
-    _joint_text: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    sentences: EncodedSentences = field(init=False)
 
-    def find(self, recording: Recording, queries: Sequence[str]) -> list[Answer]:
-        curves = self.similarity(recording, queries)
-        return [self.answer(curve, recording) for curve in curves.T]
+    def __post_init__(self) -> None:
+        self.sentences = EncodedSentences(self.encoder)
+
+    def find(self, asked: Iterable[tuple[Recording, Sequence[Query]]]) -> Iterator[list[Answer]]:
+        for recording, queries in asked:
+            curves = self.similarity(recording, [query.text for query in queries])
+            yield [self.answer(curve, recording) for curve in curves.T]
 
     def answer(self, curve: npt.NDArray[np.float32], recording: Recording) -> Answer:
         """The moments of one similarity curve ``(frames,)``."""
@@ -84,8 +91,5 @@ class WindowFinder:
 
     def joint_text(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """The queries in the joint space, ``(queries, joint_dimension)``."""
-        new = [query for query in dict.fromkeys(queries) if query not in self._joint_text]
-        if new:
-            pooled = np.stack([features.pooled for features in self.encoder.encode_text(new)])
-            self._joint_text.update(zip(new, self.encoder.joint_text(pooled), strict=True))
-        return np.stack([self._joint_text[query] for query in queries])
+        pooled = np.stack([features.pooled for features in self.sentences.features(queries)])
+        return self.encoder.joint_text(pooled)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,15 +41,11 @@ class Shelf(Protocol):
     @property
     def vids(self) -> Sequence[str]: ...
 
+    def prepare(self, vids: Sequence[str]) -> None: ...
+
     def load(self, vid: str) -> Recording: ...
 
     def duration_s(self, vid: str) -> float: ...
-
-
-def unheard(vid: str, duration_s: float) -> Recording:
-    """A recording of known length without its sound."""
-    grid = FrameGrid(window_s=1.0, hop_s=1.0, num_frames=0)
-    return Recording(vid=vid, frames=np.empty((0, 0), dtype=np.float32), grid=grid, duration_s=duration_s)
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,9 @@ class FeatureShelf:
     def vids(self) -> Sequence[str]:
         return self.reader.ids
 
+    def prepare(self, vids: Sequence[str]) -> None:
+        """Nothing is gained by knowing what comes."""
+
     def load(self, vid: str) -> Recording:
         return Recording(
             vid=vid,
@@ -77,31 +77,46 @@ class FeatureShelf:
         return self.reader.duration_s(vid)
 
 
-@dataclass(frozen=True)
 class AudioShelf:
     """Audio files that are encoded when they are asked for.
 
+    When it is told beforehand what will be asked (:meth:`prepare`), the next recordings are decoded and
+    encoded while the last one is searched.
+
     Args:
-        paths: file of each recording id.
-        encode: a file's frames, their grid and its length in seconds.
-        measure: a file's length in seconds, without encoding it.
+        vids: the recordings.
+        encode: recordings in the order wanted, each as soon as it is ready: a function that gives it, or
+            raises what was wrong with it.
+        measure: a recording's length in seconds, without encoding it.
     """
 
-    paths: dict[str, str]
-    encode: Callable[[str], tuple[npt.NDArray[np.float32], FrameGrid, float]]
-    measure: Callable[[str], float]
-    name: str = "audio files"
+    name = "audio files"
 
-    @property
-    def vids(self) -> Sequence[str]:
-        return list(self.paths)
+    def __init__(
+        self,
+        vids: Sequence[str],
+        encode: Callable[[Sequence[str]], Iterator[Callable[[], Recording]]],
+        measure: Callable[[str], float],
+    ) -> None:
+        self.vids = vids
+        self._encode = encode
+        self._measure = measure
+        self._coming: deque[str] = deque()
+        self._stream: Iterator[Callable[[], Recording]] = iter(())
+
+    def prepare(self, vids: Sequence[str]) -> None:
+        """These will be asked for, in this order."""
+        self._coming = deque(vids)
+        self._stream = self._encode(vids)
 
     def load(self, vid: str) -> Recording:
-        frames, grid, duration_s = self.encode(self.paths[vid])
-        return Recording(vid=vid, frames=frames, grid=grid, duration_s=duration_s)
+        if not self._coming or self._coming[0] != vid:
+            self.prepare([vid])
+        self._coming.popleft()
+        return next(self._stream)()
 
     def duration_s(self, vid: str) -> float:
-        return self.measure(self.paths[vid])
+        return self._measure(vid)
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,9 @@ class LengthShelf:
     @property
     def vids(self) -> Sequence[str]:
         return list(self.durations_s)
+
+    def prepare(self, vids: Sequence[str]) -> None:
+        """Nothing is gained by knowing what comes."""
 
     def load(self, vid: str) -> Recording:
         raise InputError(f"gives the length of {vid!r} but not its sound", where=self.name)
@@ -153,8 +171,22 @@ class Library:
     def __len__(self) -> int:
         return len(self._shelf_of)
 
+    def prepare(self, vids: Sequence[str]) -> None:
+        """Tell the shelves what will be asked of them, in this order."""
+        asked: dict[int, tuple[Shelf, list[str]]] = {}
+        for vid in vids:
+            shelf = self._shelf_of[vid]
+            asked.setdefault(id(shelf), (shelf, []))[1].append(vid)
+        for shelf, names in asked.values():
+            shelf.prepare(names)
+
     def load(self, vid: str) -> Recording:
         return self._shelf_of[vid].load(vid)
 
     def duration_s(self, vid: str) -> float:
         return self._shelf_of[vid].duration_s(vid)
+
+    def unheard(self, vid: str) -> Recording:
+        """A recording's length, without its sound."""
+        grid = FrameGrid(window_s=1.0, hop_s=1.0, num_frames=0)
+        return Recording(vid, np.empty((0, 0), dtype=np.float32), grid, self.duration_s(vid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from amr.errors import AmrError, InputError
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.retrieval.find import Answer, Finder
-from amr.retrieval.library import Library, unheard
+from amr.retrieval.library import Library, Recording
 
 TIME_DECIMALS = 3
 SCORE_DECIMALS = 4
@@ -85,19 +86,27 @@ def search(
         on_failure: called with a task whose recording is broken, which is then passed over; None: the
             error ends the search.
     """
-    for task in tasks:
-        try:
-            recording = (
-                library.load(task.vid) if finder.listens else unheard(task.vid, library.duration_s(task.vid))
-            )
-            answers = finder.find(recording, [query.text for query in task.queries])
-        except AmrError as error:
-            if on_failure is None:
-                raise
-            on_failure(task, error)
-            continue
+    tasks = list(tasks)
+    if finder.listens:
+        library.prepare([task.vid for task in tasks])
+    under_way: deque[tuple[Task, float]] = deque()
+
+    def recordings() -> Iterator[tuple[Recording, list[Query]]]:
+        for task in tasks:
+            try:
+                recording = library.load(task.vid) if finder.listens else library.unheard(task.vid)
+            except AmrError as error:
+                if on_failure is None:
+                    raise
+                on_failure(task, error)
+                continue
+            under_way.append((task, recording.duration_s))
+            yield recording, task.queries
+
+    for answers in finder.find(recordings()):
+        task, duration_s = under_way.popleft()
         for query, answer in zip(task.queries, answers, strict=True):
-            yield prediction(query, answer, recording.duration_s, options)
+            yield prediction(query, answer, duration_s, options)
 
 
 def prediction(query: Query, answer: Answer, duration_s: float, options: AnswerOptions) -> Prediction:

@@ -72,6 +72,7 @@ def gather_examples(
         if annotation.vid not in library:
             raise InputError(f"recording {annotation.vid!r} is not among those given", where=annotation.where)
         by_vid.setdefault(annotation.vid, []).append(annotation)
+    library.prepare(list(by_vid))
     for vid, asked in by_vid.items():
         recording = library.load(vid)
         curves = finder.similarity(recording, [annotation.query for annotation in asked])

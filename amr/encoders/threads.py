@@ -1,0 +1,25 @@
+"""How many threads encode, and how many each of them may use."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from amr.encoders.base import Encoder
+from amr.processors import free_processors
+
+
+def set_up_threads(encoder: Encoder, *, on_gpu: bool, workers: int | None) -> int:
+    """The number of encoding threads; None asks for one a processor, or one for a GPU.
+
+    The network is loaded here, by one thread, before several use it. Each thread computes alone: networks
+    of this size run faster once in each of several threads than once over all processors, and torch's own
+    threads wait by spinning: beside busy neighbours that took seven times the processor time.
+    """
+    count = max(1, workers if workers is not None else 1 if on_gpu else free_processors())
+    encoder.encode_audio(np.zeros((1, encoder.identity.window_samples), np.float32))
+    torch = sys.modules.get("torch")
+    if torch is not None and not on_gpu:
+        torch.set_num_threads(1)
+    return count
