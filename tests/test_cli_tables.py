@@ -17,7 +17,10 @@ def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-@pytest.mark.parametrize(("share", "shown"), [(0, "    "), (1, "████"), (0.5, "██  "), (2, "████"), (0.28, "█▏  ")])
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0, "    "), (1, "████"), (0.5, "██  "), (2, "████"), (0.28, "█▏  ")],
+)
 def test_bar(share: float, shown: str) -> None:
     assert bar(share, 4) == shown
 
