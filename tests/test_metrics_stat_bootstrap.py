@@ -12,6 +12,7 @@ from scipy import stats
 
 from amr.metrics.bootstrap import (
     bca_levels,
+    bias_and_acceleration,
     confidence_intervals,
     drawn_counts,
     recording_sums,
@@ -62,11 +63,8 @@ def test_bca_without_widening_is_scipys() -> None:
     drawn = resampled_means(values[:, None], np.ones(25), draws=40_000, seed=1)[:, 0]
     without = (values.sum() - values) / 24
     low, high = bca_levels(drawn, values.mean(), without, 0.95)
-    # The levels for scipy's reach, from the same bias and skew: undo the widening.
     reach = stats.norm.ppf(0.975)
-    bias = stats.norm.ppf(np.mean(drawn < values.mean()))
-    spread = without.mean() - without
-    skew = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
+    bias, skew = bias_and_acceleration(drawn, values.mean(), without)
     ends = np.quantile(drawn, [shifted(bias, skew, -reach), shifted(bias, skew, reach)])
     result = stats.bootstrap(
         (values,), np.mean, n_resamples=40_000, method="BCa", rng=np.random.default_rng(2)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from amr.cli.score_figures import percent, shares_block
 from amr.cli.score_queries import Judgement
-from amr.metrics.bootstrap import confidence_intervals
 from amr.metrics.ceiling import ceiling
-from amr.metrics.figures import FIGURES, figure_values
+from amr.metrics.figures import FIGURES, PerQuery, figure_values
 from amr.metrics.honest import Judged, honest_scores
 from amr.metrics.ragged import FloatArray, Ragged, offsets
 from amr.retrieval.prior import PREFIX, PRIORS
@@ -22,13 +22,28 @@ MIN_RECORDINGS = 10
 """Fewer recordings cannot tell a system from chance, and nothing is said."""
 
 
-def context_blocks(judgement: Judgement, *, draws: int, seed: int) -> Blocks:
-    """``ceiling``, ``priors`` (None where a recording's length is not known) and ``near_chance``."""
-    priors = prior_values(judgement)
+@dataclass(frozen=True)
+class Gap:
+    """One figure against the blind answer that does best at it.
+
+    Args:
+        figure: its place in :data:`FIGURES`.
+        prior: the blind answer.
+        blind: ``(queries,)`` its values.
+        above: ``(queries,)`` how far each query is above it.
+    """
+
+    figure: int
+    prior: str
+    blind: FloatArray
+    above: FloatArray
+
+
+def context_blocks(judgement: Judgement, priors: dict[str, FloatArray]) -> Blocks:
+    """``ceiling`` and ``priors``; the latter None where a recording's length is not known."""
     return {
         "ceiling": shares_block(ceiling(judgement.num_true)),
         "priors": {name: shares_block(values.mean(axis=0)) for name, values in priors.items()} or None,
-        "near_chance": near_chance(judgement, priors, draws=draws, seed=seed),
     }
 
 
@@ -50,30 +65,39 @@ def prior_values(judgement: Judgement) -> dict[str, FloatArray]:
     return found
 
 
-def near_chance(
-    judgement: Judgement, priors: dict[str, FloatArray], *, draws: int, seed: int
-) -> list[Blocks] | None:
-    """The figures that a blind answer may reach as well; None where nobody can say.
-
-    A figure is named when the interval of its difference to the best blind answer does not lie above 0;
-    without draws, when it is not higher.
-    """
-    per_query = judgement.per_query()
+def gaps(per_query: PerQuery, priors: dict[str, FloatArray]) -> list[Gap] | None:
+    """Each figure against the best blind answer; None where nobody can tell a system from chance."""
     if not priors or per_query.num_recordings < MIN_RECORDINGS:
         return None
-    near = []
-    for figure, name in enumerate(FIGURES):
-        if name not in CHANCE_FIGURES:
-            continue
+    found = []
+    for name in CHANCE_FIGURES:
+        figure = FIGURES.index(name)
         best = max(priors, key=lambda prior: float(priors[prior][:, figure].mean()))
-        above = (per_query.values[:, figure] - priors[best][:, figure])[:, None]
-        low = confidence_intervals(above, per_query.recording, draws=draws, seed=seed)[0, 0]
-        if above.mean() <= 0 or low <= 0:
-            value, blind = per_query.values[:, figure].mean(), priors[best][:, figure].mean()
-            near.append(
-                {"figure": name, "value": percent(value), "prior": best, "prior_value": percent(blind)}
-            )
-    return near
+        blind = priors[best][:, figure]
+        found.append(Gap(figure, best, blind, per_query.values[:, figure] - blind))
+    return found
+
+
+def near_chance(per_query: PerQuery, found: list[Gap] | None, low: FloatArray) -> list[Blocks] | None:
+    """The figures that a blind answer may reach as well: their gap's interval does not lie above 0.
+
+    Args:
+        per_query: the system.
+        found: see :func:`gaps`.
+        low: ``(gaps,)`` lower end of the interval of each; where it is NaN the gap itself decides.
+    """
+    if found is None:
+        return None
+    return [
+        {
+            "figure": FIGURES[gap.figure],
+            "value": percent(float(per_query.values[:, gap.figure].mean())),
+            "prior": gap.prior,
+            "prior_value": percent(float(gap.blind.mean())),
+        }
+        for gap, end in zip(found, low.tolist(), strict=True)
+        if gap.above.mean() <= 0 or end <= 0
+    ]
 
 
 def chance_sentence(name: str, near: list[Blocks] | None) -> list[str]:

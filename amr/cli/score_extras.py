@@ -8,12 +8,14 @@ import numpy as np
 
 from amr.cli.score_breakdown import breakdown_block, parse_lengths
 from amr.cli.score_case import Settings
-from amr.cli.score_context import context_blocks
+from amr.cli.score_context import context_blocks, gaps, near_chance, prior_values
 from amr.cli.score_figures import interval_block, percent
 from amr.cli.score_queries import Judgement
 from amr.metrics.bootstrap import LEVEL, confidence_intervals
 from amr.metrics.calibration import HIT_IOU, Reliability, reliability
 from amr.metrics.candidates import best_of_top
+from amr.metrics.figures import FIGURES, PerQuery
+from amr.metrics.ragged import FloatArray
 
 Blocks = dict[str, Any]
 
@@ -24,11 +26,17 @@ DEPTH_THRESHOLDS = (0.3, 0.5, 0.7)
 def extra_blocks(judgement: Judgement, settings: Settings) -> Blocks:
     """Everything of this kind that the settings ask for."""
     draws, seed = settings.bootstrap, settings.seed
+    per_query, priors = judgement.per_query(), prior_values(judgement)
+    found = gaps(per_query, priors)
+    # One resampling for all: the draws are what costs.
+    columns = [per_query.values, *(gap.above[:, None] for gap in found or [])]
+    ends = confidence_intervals(np.concatenate(columns, axis=1), per_query.recording, draws=draws, seed=seed)
     blocks = {
-        "intervals": intervals_block(judgement, draws=draws, seed=seed),
+        "intervals": intervals_block(per_query, ends[: len(FIGURES)], draws=draws, seed=seed),
         "recall_at_k": recall_block(judgement),
         "calibration": calibration_block(judgement),
-        **context_blocks(judgement, draws=draws, seed=seed),
+        **context_blocks(judgement, priors),
+        "near_chance": near_chance(per_query, found, ends[len(FIGURES) :, 0]),
     }
     if settings.lengths is not None:
         lengths = parse_lengths(settings.lengths)
@@ -36,12 +44,10 @@ def extra_blocks(judgement: Judgement, settings: Settings) -> Blocks:
     return blocks
 
 
-def intervals_block(judgement: Judgement, *, draws: int, seed: int) -> Blocks | None:
-    """Intervals over recordings; None without draws."""
+def intervals_block(per_query: PerQuery, ends: FloatArray, *, draws: int, seed: int) -> Blocks | None:
+    """Intervals ``(figures, 2)`` over recordings; None without draws."""
     if not draws:
         return None
-    per_query = judgement.per_query()
-    ends = confidence_intervals(per_query.values, per_query.recording, draws=draws, seed=seed)
     return {
         "level": LEVEL,
         "over": "recordings",

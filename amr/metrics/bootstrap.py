@@ -103,14 +103,19 @@ def bca_levels(resampled: FloatArray, mean: float, without: FloatArray, level: f
         without: ``(recordings,)`` the mean without each recording.
         level: nominal coverage.
     """
+    bias, acceleration = bias_and_acceleration(resampled, mean, without)
+    reach = widened_reach(len(without), level)
+    return shifted(bias, acceleration, -reach), shifted(bias, acceleration, reach)
+
+
+def bias_and_acceleration(resampled: FloatArray, mean: float, without: FloatArray) -> tuple[float, float]:
+    """The two corrections of BCa, from the resampled means and from leaving out each recording."""
     below = np.mean(resampled < mean - TIE) + np.mean(np.abs(resampled - mean) <= TIE) / 2
     edge = 1 / (2 * len(resampled))
     bias = NORMAL.inv_cdf(min(max(float(below), edge), 1 - edge))
     spread = without.mean() - without
     scale = float(np.sum(spread**2)) ** 1.5
-    acceleration = float(np.sum(spread**3)) / (6 * scale) if scale > 0 else 0.0
-    reach = widened_reach(len(without), level)
-    return shifted(bias, acceleration, -reach), shifted(bias, acceleration, reach)
+    return bias, float(np.sum(spread**3)) / (6 * scale) if scale > 0 else 0.0
 
 
 def widened_reach(num_recordings: int, level: float) -> float:
