@@ -84,8 +84,8 @@ def run(arguments: list[str]) -> int:
     Args:
         arguments: what stands after ``amr``.
     """
-    # numpy's matrices here are small, and its threads wait by spinning: beside a busy neighbour a sentence took
-    # seven times the processor time. Whoever sets the variable keeps what they set.
+    # numpy's matrices here are small, and its threads wait by spinning: beside a busy neighbour a sentence
+    # took seven times the processor time. Whoever sets the variable keeps what they set.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tool = next((word for word in arguments if word in TOOLS), "")
     program = f"amr {tool}".strip()
