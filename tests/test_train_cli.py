@@ -64,12 +64,12 @@ def test_a_trained_model_finds_moments(tmp_path: Path, capsys: pytest.CaptureFix
     world = World(tmp_path)
     world.fill("train", 160, seed=0, frames=(20, 21))
     world.fill("val", 60, seed=1, frames=(20, 21))
-    learned = command(world, "model.safetensors", "--epochs", 24, "--batch-size", 32, "--learning-rate", 4e-3)
+    learned = command(world, "model.safetensors", "--epochs", 32, "--batch-size", 32, "--learning-rate", 2e-3)
     easier = ["--set", "network.hidden_dim=32", "--set", "network.input_dropout=0", "--gradient-clip", 1]
-    often = ["--validate-epochs", 5, "--metric", "R1@0.5", "-q"]
+    often = ["--validate-epochs", 8, "--metric", "R1@0.5", "-q"]
     assert run([*learned, *map(str, easier), *map(str, often)]) == 0
     (told,) = lines(capsys)
-    assert told["metrics"]["R1@0.5"] >= 1.5 * best_constant_window(world.folder / "val.jsonl")
+    assert told["metrics"]["R1@0.5"] >= 20 + best_constant_window(world.folder / "val.jsonl")
     kept = read_checkpoint(tmp_path / "model.safetensors")
     assert kept.metrics == told["metrics"]
     assert kept.encoder.name == "made-up"
