@@ -290,6 +290,23 @@ def test_a_mixture_is_scored_apart(here: Here, tmp_path: Path) -> None:
     ]
 
 
+def test_a_mixture_that_is_partly_answered(here: Here, tmp_path: Path) -> None:
+    write(tmp_path / "gt.jsonl", mixed())
+    stranger = {"qid": "zz", "pred_relevant_windows": [[0, 1, 0.5]]}
+    write(tmp_path / "good.jsonl", [*answers(mixed(), 0.8, 1)[:50], stranger])
+    assert here("good.jsonl", "gt.jsonl")[0] == ExitCode.BAD_INPUT
+    code, out, err = here("good.jsonl", "gt.jsonl", "--partial")
+    assert code == ExitCode.COMPLETE
+    assert [each["full"]["queries"] for each in json.loads(out)["sets"].values()] == [50]
+    assert 'good.jsonl: query in this file only: "zz": 1 left out' in err
+    assert "good.jsonl: no prediction for integer qids: left out" in err
+    assert "gt.jsonl: query in this file only" in err
+    write(tmp_path / "bad.jsonl", answers(mixed(), 0.8, 1)[60:])
+    code, _, err = here("good.jsonl", "bad.jsonl", "gt.jsonl", "--partial", "--compare")
+    assert code == ExitCode.BAD_INPUT
+    assert "no dataset of the ground truth is answered by all files" in err
+
+
 def test_a_mixture_is_pooled_only_when_asked(here: Here, tmp_path: Path) -> None:
     write(tmp_path / "gt.jsonl", mixed())
     write(tmp_path / "good.jsonl", answers(mixed(), 0.8, 1))

@@ -15,10 +15,11 @@ from amr.cli.score_compare import comparison_blocks, doubt, seeds_block
 from amr.cli.score_options import Request, write_product
 from amr.cli.score_per_query import write_per_query
 from amr.cli.score_report import Report, honest_report, printable
-from amr.cli.score_sets import dataset_names, mixture_sentence, parts
+from amr.cli.score_sets import dataset_names, left_out, mixture_sentence, parts
 from amr.cli.score_several import several_table
 from amr.cli.score_table import table
 from amr.cli.tables import is_terminal
+from amr.errors import InputError
 from amr.formats.scoring import SET_KEY, TruthFile, read_answers, read_truth
 
 Blocks = dict[str, Any]
@@ -100,6 +101,8 @@ def write_sets(request: Request, matched: list[MatchedFiles], settings: Settings
     truth = matched[0].truth
     by_file = [parts(each, names) for each in matched]
     shared = [name for name in by_file[0] if all(name in files for files in by_file)]
+    if not shared:
+        raise InputError("no dataset of the ground truth is answered by all files", where=truth.columns.name)
     scored = {
         name: scored_together(
             request, [match_files(*files[name], settings, official=False) for files in by_file], settings
@@ -115,7 +118,8 @@ def write_sets(request: Request, matched: list[MatchedFiles], settings: Settings
         "amr_version": __version__,
     }
     sections = [f"== {printable(name)}\n{text_of(each, request)}" for name, each in scored.items()]
-    sentences = [f"{printable(name)}: {line}" for name, each in scored.items() for line in each.sentences]
+    sentences = [line for each in matched for line in left_out(each, names, shared)]
+    sentences += [f"{printable(name)}: {line}" for name, each in scored.items() for line in each.sentences]
     write_scored(request, blocks, "\n".join(sections), [said, *sentences])
     write_queries(request, list(scored.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from amr.cli.score_case import MatchedFiles
+from amr.cli.score_case import MatchedFiles, shown
 from amr.formats.scoring import SET_KEY, AnswerFile, TruthFile
 from amr.metrics.mixture import qid_forms
 
@@ -29,7 +29,8 @@ def mixture_sentence(names: list[str], truth: TruthFile, treatment: str) -> str:
 def parts(matched: MatchedFiles, names: list[str]) -> dict[str, tuple[AnswerFile, TruthFile]]:
     """Both files by dataset, in order of appearance.
 
-    Predictions go where their query is. What the other file lacks is left out of predictions, and was told.
+    Predictions go where their query is; those without one, and sets without an answer, are left out
+    (:func:`left_out`).
 
     Args:
         matched: the whole files.
@@ -48,3 +49,11 @@ def parts(matched: MatchedFiles, names: list[str]) -> dict[str, tuple[AnswerFile
         if answer_records:
             found[name] = (matched.answers.take(answer_records), matched.truth.take(truth_records))
     return found
+
+
+def left_out(matched: MatchedFiles, names: list[str], kept: list[str]) -> list[str]:
+    """What :func:`parts` leaves out under ``--partial``, a sentence each."""
+    only, columns = matched.matching.only_answers, matched.answers.columns
+    lines = [f"{columns.name}: query in this file only: {shown(only)}: {len(only)} left out"] if only else []
+    absent = [name for name in dict.fromkeys(names) if name not in kept]
+    return lines + [f"{columns.name}: no prediction for {name}: left out" for name in absent]
