@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from amr.formats.features import FeatureReader
 from amr.retrieval.find import Finder, PriorFinder, WindowFinder
 from amr.retrieval.prior import PRIORS, is_prior, prior
 from amr.retrieval.sentences import EncodedSentences, Sentences, StoredSentences
-from amr.retrieval.window import WindowOptions
+from amr.retrieval.window import default_options
 
 if TYPE_CHECKING:
     from amr.retrieval.detr import MomentModel
@@ -92,14 +93,14 @@ def choose_finder(
     if network is None and nms is not None:
         raise UsageError("--nms is an option of trained models")
     if model == WINDOW and encoder is not None:
-        return WindowFinder(encoder, WindowOptions(**settings))
+        return WindowFinder(encoder, replace(default_options(encoder.identity.name), **settings))
     if settings:
         raise UsageError("--fraction, --threshold, --filter and --gap are options of --model window")
     if network is None:
         return PriorFinder(prior(model))
     from amr.retrieval.detr import DetrFinder
 
-    curves = WindowFinder(encoder, WindowOptions()) if encoder is not None else None
+    curves = WindowFinder(encoder, default_options(encoder.identity.name)) if encoder is not None else None
     return DetrFinder(network, sentences_of(curves, reader), similarity=curves, nms=nms)
 
 
