@@ -54,3 +54,20 @@ def test_other_packages_bring_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_importing_the_registry_imports_no_torch() -> None:
     code = "import sys, amr.encoders.registry; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], timeout=60)
+
+
+class OfAnyWindow(YamnetEncoder):
+    """Takes a window, as CLAP does, and remembers it."""
+
+    def __init__(self, *, hop_s: float | None = None, window_s: float = 1.0, device: str = "cpu") -> None:
+        super().__init__(hop_s=hop_s, device=device)
+        self.window_s = window_s
+
+
+def test_an_encoder_of_stored_features_has_their_hop_and_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = registry.identity_of("yamnet", hop_s=0.24)
+    assert registry.encoder_of(identity).identity == identity
+    monkeypatch.setitem(registry.BUILT_IN, "yamnet", f"{__name__}:OfAnyWindow")
+    made = registry.encoder_of(identity)
+    assert isinstance(made, OfAnyWindow)
+    assert made.window_s == identity.window_s

@@ -19,7 +19,7 @@ from amr.cli.progress import SoundProgress
 from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.device import choose_device
 from amr.encoders.pipeline import EncodedRecording, encode_many
-from amr.encoders.registry import DEFAULT_ENCODER, load_encoder
+from amr.encoders.registry import DEFAULT_ENCODER, encoder_of, load_encoder
 from amr.encoders.stored import require_same_encoder, stored_identity
 from amr.encoders.stream import grid_of
 from amr.encoders.threads import set_up_threads
@@ -217,13 +217,13 @@ def fitting_encoder(reader: FeatureReader | None, want: Want, *, has_audio: bool
         InputError: the features were made by another encoder; both identities are printed.
     """
     known = (stored_identity(reader) if reader is not None else None) or want.trained_on
-    name, hop_s = want.encoder, want.hop_s
-    if known is not None:
-        name, hop_s = name or known.name, hop_s or known.hop_s
-    if name is None and want.is_network:
+    if known is None and want.encoder is None and want.is_network:
         return None
     device = choose_device(want.device) if has_audio else "cpu"
-    encoder = load_encoder(name or DEFAULT_ENCODER, hop_s=hop_s, device=device)
+    if known is not None and want.encoder in (None, known.name) and want.hop_s in (None, known.hop_s):
+        encoder = encoder_of(known, device=device)
+    else:
+        encoder = load_encoder(want.encoder or DEFAULT_ENCODER, hop_s=want.hop_s, device=device)
     if reader is not None:
         require_same_encoder(reader, encoder.identity)
     return encoder

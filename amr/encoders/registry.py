@@ -6,6 +6,7 @@ Importing this imports no encoder.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import cast
@@ -62,6 +63,21 @@ def load_encoder(name: str = DEFAULT_ENCODER, *, hop_s: float | None = None, dev
         MissingError: something that it needs is not installed.
     """
     return find_encoder(name)(hop_s=hop_s, device=device)
+
+
+def encoder_of(identity: EncoderIdentity, *, device: str = "cpu") -> Encoder:
+    """An encoder that makes features of this identity, its hop and, where it has a choice, its window.
+
+    Whether it is the very same (weights, framing) is for the caller to compare.
+
+    Raises:
+        UsageError: there is none of that name here.
+        MissingError: something that it needs is not installed.
+    """
+    factory = find_encoder(identity.name)
+    has_choice = "window_s" in inspect.signature(factory).parameters
+    window = {"window_s": identity.window_s} if has_choice else {}
+    return factory(hop_s=identity.hop_s, device=device, **window)
 
 
 def identity_of(name: str = DEFAULT_ENCODER, *, hop_s: float | None = None) -> EncoderIdentity:
