@@ -73,7 +73,7 @@ def test_a_trained_model_finds_moments(tmp_path: Path, capsys: pytest.CaptureFix
     kept = read_checkpoint(tmp_path / "model.safetensors")
     assert kept.metrics == told["metrics"]
     assert kept.encoder.name == "made-up"
-    assert kept.history[-1].startswith("amr ")
+    assert kept.history[-1].startswith("amr")
 
 
 def best_constant_window(path: Path) -> float:
