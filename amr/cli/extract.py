@@ -78,7 +78,7 @@ def extract(
 
     \b
     amr extract examples/audio -o feats.h5
-    amr extract audio/ --queries gt.jsonl --resume -o feats.h5
+    amr extract examples/audio --queries examples/queries.jsonl --resume -o feats.h5
     amr extract --from-npz features/castella --queries gt.jsonl -o feats.h5
 
     WAV, FLAC, OGG, MP3 and their like; other formats through ffmpeg, where there is one. Folders are

@@ -105,7 +105,7 @@ def predict(
 
     \b
     amr predict --query "someone chops wood" examples/audio
-    amr predict --queries gt.jsonl feats.h5 -o preds.jsonl
+    amr predict --queries examples/queries.jsonl examples/audio -o preds.jsonl
 
     At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
     'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].

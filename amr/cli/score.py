@@ -94,8 +94,8 @@ def score(
     """Score predicted moments against true ones: R1 and mAP at IoU 0.5 to 0.95, in per cent.
 
     \b
-    amr score preds.jsonl gt.jsonl
-    amr predict --queries gt.jsonl feats.h5 | amr score - gt.jsonl --format table
+    amr score preds.jsonl examples/queries.jsonl
+    amr predict --model prior --queries examples/queries.jsonl | amr score - examples/queries.jsonl
     amr score a.jsonl b.jsonl gt.jsonl --compare
     amr score --task sed preds.jsonl gt.jsonl --tune-on dev_preds.jsonl dev_gt.jsonl
 
