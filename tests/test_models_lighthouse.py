@@ -20,10 +20,11 @@ import pytest
 import torch
 
 from amr.errors import InputError
+from amr.formats.safe_pickle import MAX_PICKLE_BYTES
 from amr.models.inputs import pad_inputs
 from amr.models.lighthouse import is_archive, read_lighthouse
 from amr.models.network import MomentNetwork
-from amr.models.pickles import MAX_PICKLE_BYTES, Archive
+from amr.models.pickles import Archive
 from amr.models.presets import AM_DETR
 
 SIZES = {"audio_dim": 12, "text_dim": 6, "hidden_dim": 32, "heads": 2, "feedforward_dim": 32}

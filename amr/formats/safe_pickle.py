@@ -25,7 +25,7 @@ from amr.errors import InputError
 
 Array = npt.NDArray[Any]
 
-MAX_PICKLE_BYTES = 64 * 2**20  # the published checkpoints' are under 1 MB; the numbers lie outside of it
+MAX_PICKLE_BYTES = 16 * 2**20  # the published checkpoints' are under 1 MB; the numbers lie outside of it
 
 STORAGE_TYPES = {
     "FloatStorage": "<f4",
@@ -180,19 +180,31 @@ class Archive:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                self._infos = {info.filename: info for info in archive.infolist()}
-                pickles = [name for name in self._infos if name.split("/", 1)[-1] == "data.pkl"]
-                if len(pickles) != 1:
-                    raise InputError("not a file of torch.save: it holds no data.pkl", where=path)
-                self._root = pickles[0].removesuffix("data.pkl")
-                info = self._infos[pickles[0]]
-                self._check(info, MAX_PICKLE_BYTES)
-                self.objects = self._unpickle(archive.read(info))
+            archive = zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, EOFError, ValueError) as error:
             raise InputError(
                 "not a whole file of torch.save (zip form, torch 1.6 and later)", where=path
             ) from error
+        with archive:
+            self.members = {info.filename: info for info in archive.infolist()}
+            pickles = [name for name in self.members if name.split("/", 1)[-1] == "data.pkl"]
+            if len(pickles) != 1:
+                raise InputError("not a file of torch.save: it holds no data.pkl", where=path)
+            self._root = pickles[0].removesuffix("data.pkl")
+            info = self.members[pickles[0]]
+            self.objects = self._unpickle(self.read(archive, info, MAX_PICKLE_BYTES))
+
+    def read(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+        """The bytes of a member, no longer than ``limit``, checked against its sum.
+
+        Raises:
+            InputError: the member is compressed, longer, or damaged.
+        """
+        self._check(info, limit)
+        try:
+            return archive.read(info)
+        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f"damaged: {info.filename} does not read back", where=self.path) from error
 
     def _check(self, info: zipfile.ZipInfo, limit: int) -> None:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:
@@ -219,20 +231,15 @@ class Archive:
         Raises:
             InputError: the member is missing, compressed, or shorter than the tensor's shape.
         """
-        name = f"{self._root}data/{tensor.storage.key}"
-        info = self._infos.get(name)
+        name = self.member_name(tensor)
+        info = self.members.get(name)
         if info is None:
             raise InputError(f"cut short: {name} is missing", where=self.path)
         self._check(info, info.file_size)
         wide = tensor.storage.code == "bfloat16"
         dtype = np.dtype("<u2" if wide else tensor.storage.code)
         held = info.file_size // dtype.itemsize
-        steps = zip(tensor.shape, tensor.stride, strict=True)
-        last = tensor.offset + sum((size - 1) * step for size, step in steps)
-        count = math.prod(tensor.shape)
-        if count == 0 or last >= held or count > held:
-            shape = list(tensor.shape)
-            raise InputError(f"a tensor of {shape} reaches past its {held} numbers", where=self.path)
+        self.require_inside(tensor, held)
         try:
             flat = np.memmap(self.path, dtype=dtype, mode="r", offset=self._data_offset(info), shape=(held,))
         except ValueError as error:
@@ -242,6 +249,19 @@ class Archive:
         if wide:
             return (view.astype(np.uint32) << 16).view(np.float32)
         return view
+
+    def member_name(self, tensor: StoredTensor) -> str:
+        """The member of the archive that holds a tensor's numbers, whether it is there or not."""
+        return f"{self._root}data/{tensor.storage.key}"
+
+    def require_inside(self, tensor: StoredTensor, held: int) -> None:
+        """Refuse a tensor that reaches past the ``held`` numbers of its member, or has none."""
+        steps = zip(tensor.shape, tensor.stride, strict=True)
+        last = tensor.offset + sum((size - 1) * step for size, step in steps)
+        count = math.prod(tensor.shape)
+        if count == 0 or last >= held or count > held:
+            shape = list(tensor.shape)
+            raise InputError(f"a tensor of {shape} reaches past its {held} numbers", where=self.path)
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """Where a member's bytes begin: behind its local header, whose length is its own."""

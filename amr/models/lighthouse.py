@@ -15,11 +15,12 @@ import torch
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
+from amr.formats.safe_pickle import StoredTensor
 from amr.formats.streams import require_readable
 from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, first_not_finite, shape_problem
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
-from amr.models.pickles import Archive, StoredTensor
+from amr.models.pickles import Archive
 
 # The only features published for either: Microsoft CLAP 2023 at this rate, one frame a second.
 SAMPLE_RATE_HZ = 44_100
