@@ -134,7 +134,7 @@ def test_clap_is_fetched_as_a_whole(hub: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AMR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "nothing"))
     monkeypatch.delenv("AMR_CLAP_WEIGHTS", raising=False)
-    monkeypatch.setattr(clap_weights, "PUBLICATION", served(hub))
+    monkeypatch.setattr(clap_weights.ClapWeights, "publication", served(hub))
     [features] = ClapEncoder().encode_text(["a dog barks"])
     assert features.tokens.shape == (5, published.TEXT_DIM)
     Hub.asked.clear()

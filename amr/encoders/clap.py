@@ -13,7 +13,6 @@ times cheaper at a hop of 1 s. Nothing is ever cropped at random.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,13 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from amr.encoders.base import EncoderIdentity, FloatFrames, TextFeatures
+from amr.encoders.clap_common import Clap, whole_samples
 from amr.encoders.clap_weights import ClapWeights
 from amr.encoders.textbatches import encode_by_length
 from amr.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
-
     from amr.encoders.htsat_runner import HtsAtRunner
 
 SAMPLE_RATE_HZ = 48_000
@@ -44,7 +42,7 @@ LOADERS = ("amr", "laion-clap")
 TextNetwork = Callable[[npt.NDArray[np.int64]], tuple[FloatFrames, FloatFrames]]
 
 
-class ClapEncoder:
+class ClapEncoder(Clap):
     """Satisfies :class:`amr.encoders.base.Encoder`: one pass of the network for every frame.
 
     Args:
@@ -56,6 +54,8 @@ class ClapEncoder:
     """
 
     name = "clap"
+    audio_projection, text_projection = "audio_projection", "text_projection"
+    weights: ClapWeights
 
     def __init__(
         self,
@@ -66,12 +66,9 @@ class ClapEncoder:
         weights: str | None = None,
         precision: str = "float32",
     ) -> None:
+        super().__init__(ClapWeights(weights), device, precision)
         self.window_samples = WINDOW_SAMPLES if window_s is None else whole_window(window_s)
-        self.hop_samples = whole_samples(DEFAULT_HOP_S if hop_s is None else hop_s)
-        self.device_name = device
-        self.weights = ClapWeights(weights)
-        self.precision = precision
-        self._building = threading.Lock()
+        self.hop_samples = whole_samples("clap", DEFAULT_HOP_S if hop_s is None else hop_s, SAMPLE_RATE_HZ)
 
     @property
     def framing(self) -> str:
@@ -106,18 +103,6 @@ class ClapEncoder:
         numbers = [self.weights.tokenise(query) for query in queries]
         return encode_by_length(numbers, self.text_network)
 
-    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
-        """``(frames, 768)`` to unit vectors ``(frames, 512)``."""
-        return self.project("audio_projection", frames)
-
-    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
-        """``(queries, 768)`` to unit vectors ``(queries, 512)``."""
-        return self.project("text_projection", pooled)
-
-    def explain(self, query: str, top: int) -> list[tuple[str, float]]:  # noqa: ARG002  # the protocol's
-        """Nothing: the joint space has no axes with names."""
-        return []
-
     def project(self, name: str, vectors: FloatFrames) -> FloatFrames:
         """Linear, ReLU, linear, unit length."""
         layers = self.weights.below(name)
@@ -127,19 +112,7 @@ class ClapEncoder:
         joint: FloatFrames = (outer / np.maximum(length, 1e-12)).astype(np.float32)
         return joint
 
-    @cached_property
-    def device(self) -> torch.device:
-        import torch
-
-        return torch.device(self.device_name)
-
-    @property
-    def audio_network(self) -> HtsAtRunner:
-        with self._building:  # frames are asked for from several threads
-            return self._audio_network
-
-    @cached_property
-    def _audio_network(self) -> HtsAtRunner:
+    def build_audio_network(self) -> HtsAtRunner:
         from amr.encoders.htsat_mel import MelSettings
         from amr.encoders.htsat_runner import HtsAtRunner
 
@@ -229,19 +202,6 @@ class ClapDenseEncoder(ClapEncoder):
             ValueError: the stretch is no whole number of frames.
         """
         return self.audio_network.encode_blocks(samples, self.hop_samples)
-
-
-def whole_samples(hop_s: float) -> int:
-    """A hop in samples.
-
-    Raises:
-        UsageError: it is not positive, longer than a minute, or no whole number of samples.
-    """
-    samples = hop_s * SAMPLE_RATE_HZ
-    if 0 < hop_s <= 60 and abs(samples - round(samples)) < 1e-6 * samples:
-        return round(samples)
-    hint = f"a hop is a whole number of samples at {SAMPLE_RATE_HZ} Hz, up to 60 s"
-    raise UsageError(f"clap has no frames every {hop_s:g} s", where="--hop", hint=hint)
 
 
 def whole_window(window_s: float) -> int:

@@ -7,21 +7,13 @@ The names are those of the original checkpoint (``630k-audioset-best.pt``) witho
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from amr.encoders.bytebpe import ByteBpe
+from amr.encoders.clap_common import ClapFiles
 from amr.encoders.download import WebFile
-from amr.encoders.published import (
-    Publication,
-    Tensors,
-    digest_tensors,
-    find_file,
-    find_weights,
-    read_published,
-)
+from amr.encoders.published import Publication, Tensors
 from amr.errors import InputError
 
 REPOSITORIES = ("laion/clap-htsat-unfused",)
@@ -70,10 +62,6 @@ ESSENTIAL = (
 )
 FUSION = "audio_branch.patch_embed.mel_conv2d.weight"
 
-# The real vocabulary is known by this sentence; a tokeniser that was not loaded knows nothing.
-REAL_WORDS = 50_265
-GOLDEN_TEXT = "Hello, my dog is cute"
-GOLDEN_NUMBERS = [0, 31414, 6, 127, 2335, 16, 11962, 2]
 FIRST, LAST = "<s>", "</s>"
 MAX_TOKENS = 77  # as laion-clap cuts a text, both marks included
 
@@ -119,55 +107,19 @@ def canonical(tensors: Tensors, path: Path) -> Tensors:
     return kept
 
 
-class ClapWeights:
-    """The weights and the tokeniser, each found and opened when first asked for.
+class ClapWeights(ClapFiles):
+    """Of LAION: RoBERTa reads the text."""
 
-    Args:
-        given: a file, or a folder of files; None: ``AMR_CLAP_WEIGHTS``, else the cache or a fetched file.
-    """
-
-    def __init__(self, given: str | None) -> None:
-        self.given = given
-
-    @cached_property
-    def path(self) -> Path:
-        return find_weights(PUBLICATION, self.given)
-
-    @cached_property
-    def tensors(self) -> Tensors:
-        return canonical(read_published(self.path), self.path)
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the numbers, not of the file: the same for both published forms."""
-        return digest_tensors(self.tensors)
-
-    def below(self, prefix: str) -> Tensors:
-        """The tensors whose names begin with ``prefix.``, without it."""
-        start = f"{prefix}."
-        return {name[len(start) :]: values for name, values in self.tensors.items() if name.startswith(start)}
-
-    @cached_property
-    def tokeniser(self) -> ByteBpe:
-        """RoBERTa's, checked against the weights: a wrong one would be wrong silently."""
-        vocabulary = find_file(PUBLICATION, PUBLICATION.vocabulary, beside=self.path)
-        bpe = ByteBpe(vocabulary, find_file(PUBLICATION, PUBLICATION.merges, beside=self.path))
-        words = len(self.tensors["text_branch.embeddings.word_embeddings.weight"])
-        if len(bpe.numbers) != words or not {FIRST, LAST} <= bpe.numbers.keys():
-            raise InputError(
-                f"has {len(bpe.numbers)} tokens, the weights have {words}",
-                where=vocabulary,
-                hint=f"take the vocab.json and merges.txt of RoBERTa: {PUBLICATION.vocabulary.url}",
-            )
-        if words == REAL_WORDS and self.encode(bpe, GOLDEN_TEXT) != GOLDEN_NUMBERS:
-            raise InputError(f"{GOLDEN_TEXT!r} has other numbers than RoBERTa's", where=vocabulary)
-        return bpe
-
-    @staticmethod
-    def encode(bpe: ByteBpe, text: str) -> list[int]:
-        """Numbers of a text with both marks, cut to 77 as laion-clap does."""
-        inner = bpe.encode(text)[: MAX_TOKENS - 2]
-        return [bpe.numbers[FIRST], *inner, bpe.numbers[LAST]]
+    publication = PUBLICATION
+    language_model = "RoBERTa"
+    word_table = "text_branch.embeddings.word_embeddings.weight"
+    marks = (FIRST, LAST)
+    real_words = 50_265
+    golden_numbers = (31414, 6, 127, 2335, 16, 11962, 0, 2)
+    canonical = staticmethod(canonical)
 
     def tokenise(self, text: str) -> list[int]:
-        return self.encode(self.tokeniser, text)
+        """Numbers of a text with both marks, cut to 77 as laion-clap does."""
+        numbers = self.tokeniser.numbers
+        inner = self.tokeniser.encode(text)[: MAX_TOKENS - 2]
+        return [numbers[FIRST], *inner, numbers[LAST]]

@@ -10,7 +10,6 @@ and 8 kHz never reach the network); the checkpoint holds them.
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amr.encoders.base import EncoderIdentity, FloatFrames, TextFeatures
+from amr.encoders.clap_common import Clap, whole_samples
 from amr.encoders.msclap_weights import (
     AUDIO,
     AUDIO_PROJECTION,
@@ -28,11 +28,8 @@ from amr.encoders.msclap_weights import (
     MsClapWeights,
 )
 from amr.encoders.textbatches import encode_by_length
-from amr.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
-
     from amr.encoders.gpt2 import Gpt2
     from amr.encoders.htsat_runner import HtsAtRunner
 
@@ -43,7 +40,7 @@ MEL_RATE_HZ = 32_000
 LAYER_NORM_EPSILON = 1e-5
 
 
-class MsClapEncoder:
+class MsClapEncoder(Clap):
     """Satisfies :class:`amr.encoders.base.Encoder`.
 
     Args:
@@ -53,6 +50,8 @@ class MsClapEncoder:
         precision: ``float32``, ``bfloat16`` or ``float16``, of the audio network's products.
     """
 
+    audio_projection, text_projection = AUDIO_PROJECTION, TEXT_PROJECTION
+
     def __init__(
         self,
         *,
@@ -61,11 +60,8 @@ class MsClapEncoder:
         weights: str | None = None,
         precision: str = "float32",
     ) -> None:
-        self.hop_samples = WINDOW_SAMPLES if hop_s is None else whole_samples(hop_s)
-        self.device_name = device
-        self.weights = MsClapWeights(weights)
-        self.precision = precision
-        self._building = threading.Lock()
+        super().__init__(MsClapWeights(weights), device, precision)
+        self.hop_samples = WINDOW_SAMPLES if hop_s is None else whole_samples("msclap", hop_s, SAMPLE_RATE_HZ)
 
     @cached_property
     def identity(self) -> EncoderIdentity:
@@ -109,18 +105,6 @@ class MsClapEncoder:
         places = (numbers != PADDING_NUMBER).sum(axis=1) - 1
         return found, found[np.arange(len(found)), places]
 
-    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
-        """``(frames, 768)`` to unit vectors ``(frames, 1024)``."""
-        return self.project(AUDIO_PROJECTION, frames)
-
-    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
-        """``(queries, 768)`` to unit vectors ``(queries, 1024)``."""
-        return self.project(TEXT_PROJECTION, pooled)
-
-    def explain(self, query: str, top: int) -> list[tuple[str, float]]:  # noqa: ARG002  # the protocol's
-        """Nothing: the joint space has no axes with names."""
-        return []
-
     def project(self, name: str, vectors: FloatFrames) -> FloatFrames:
         """Linear, and a linear layer behind a GELU added to it, layer norm, unit length."""
         from scipy.special import erf
@@ -136,19 +120,7 @@ class MsClapEncoder:
         joint: FloatFrames = (normed / np.maximum(length, 1e-12)).astype(np.float32)
         return joint
 
-    @cached_property
-    def device(self) -> torch.device:
-        import torch
-
-        return torch.device(self.device_name)
-
-    @property
-    def audio_network(self) -> HtsAtRunner:
-        with self._building:  # frames are asked for from several threads
-            return self._audio_network
-
-    @cached_property
-    def _audio_network(self) -> HtsAtRunner:
+    def build_audio_network(self) -> HtsAtRunner:
         from amr.encoders.htsat_mel import MelSettings
         from amr.encoders.htsat_runner import HtsAtRunner
 
@@ -166,16 +138,3 @@ class MsClapEncoder:
         from amr.encoders.gpt2 import build
 
         return build(self.weights.below(TEXT), self.device)
-
-
-def whole_samples(hop_s: float) -> int:
-    """A hop in samples.
-
-    Raises:
-        UsageError: it is not positive, longer than a minute, or no whole number of samples.
-    """
-    samples = hop_s * SAMPLE_RATE_HZ
-    if 0 < hop_s <= 60 and abs(samples - round(samples)) < 1e-6 * samples:
-        return round(samples)
-    hint = f"a hop is a whole number of samples at {SAMPLE_RATE_HZ} Hz, up to 60 s"
-    raise UsageError(f"msclap has no frames every {hop_s:g} s", where="--hop", hint=hint)

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from pathlib import Path
 
-from amr.encoders.bytebpe import ByteBpe
+from amr.encoders.clap_common import ClapFiles
 from amr.encoders.download import WebFile
-from amr.encoders.published import (
-    Publication,
-    Tensors,
-    digest_tensors,
-    find_file,
-    find_weights,
-    read_published,
-)
+from amr.encoders.published import Publication, Tensors
 from amr.errors import InputError
 
 REPOSITORIES = ("gpt2", "openai-community/gpt2")
@@ -43,9 +35,6 @@ UNUSED = re.compile(
 )
 ESSENTIAL = (f"{AUDIO}.norm.weight", f"{TEXT}.wte.weight", f"{AUDIO_PROJECTION}.linear1.weight")
 
-REAL_WORDS = 50_257
-GOLDEN_TEXT = "Hello, my dog is cute"
-GOLDEN_NUMBERS = [15496, 11, 616, 3290, 318, 13779]
 END = "<|endoftext|>"
 PADDING_NUMBER = 0  # the package pads with "!", token 0, and finds the end of a text by counting the others
 MAX_TOKENS = 77
@@ -68,49 +57,16 @@ def canonical(tensors: Tensors, path: Path) -> Tensors:
     return kept
 
 
-class MsClapWeights:
-    """The weights and the tokeniser, each found and opened when first asked for.
+class MsClapWeights(ClapFiles):
+    """Of Microsoft: GPT-2 reads the text."""
 
-    Args:
-        given: a file, or a folder of files; None: ``AMR_MSCLAP_WEIGHTS``, else the cache or a fetched file.
-    """
-
-    def __init__(self, given: str | None) -> None:
-        self.given = given
-
-    @cached_property
-    def path(self) -> Path:
-        return find_weights(PUBLICATION, self.given)
-
-    @cached_property
-    def tensors(self) -> Tensors:
-        return canonical(read_published(self.path), self.path)
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the numbers, not of the file."""
-        return digest_tensors(self.tensors)
-
-    def below(self, prefix: str) -> Tensors:
-        """The tensors whose names begin with ``prefix.``, without it."""
-        start = f"{prefix}."
-        return {name[len(start) :]: values for name, values in self.tensors.items() if name.startswith(start)}
-
-    @cached_property
-    def tokeniser(self) -> ByteBpe:
-        """GPT-2's, checked against the weights."""
-        vocabulary = find_file(PUBLICATION, PUBLICATION.vocabulary, beside=self.path)
-        bpe = ByteBpe(vocabulary, find_file(PUBLICATION, PUBLICATION.merges, beside=self.path))
-        words = len(self.tensors[f"{TEXT}.wte.weight"])
-        if len(bpe.numbers) != words or END not in bpe.numbers:
-            raise InputError(
-                f"has {len(bpe.numbers)} tokens, the weights have {words}",
-                where=vocabulary,
-                hint=f"take the vocab.json and merges.txt of GPT-2: {PUBLICATION.vocabulary.url}",
-            )
-        if words == REAL_WORDS and bpe.encode(GOLDEN_TEXT) != GOLDEN_NUMBERS:
-            raise InputError(f"{GOLDEN_TEXT!r} has other numbers than GPT-2's", where=vocabulary)
-        return bpe
+    publication = PUBLICATION
+    language_model = "GPT-2"
+    word_table = f"{TEXT}.wte.weight"
+    marks = (END,)
+    real_words = 50_257
+    golden_numbers = (15496, 11, 616, 3290, 318, 13779, 50256)
+    canonical = staticmethod(canonical)
 
     def tokenise(self, text: str) -> list[int]:
         """Numbers of a text and of the end, which the package writes behind a blank; cut to 77."""
