@@ -111,9 +111,9 @@ def test_the_same_frames_whatever_the_cuts_the_batch_and_the_workers(tmp_path: P
             )
             assert np.allclose(found, reference[file.id], atol=1e-6)
             stream.close()
-    for workers in (1, 2, 5):
-        for recording in encode_many(encoder, files, workers=workers, segment_frames=16):
-            assert np.array_equal(np.concatenate(list(recording)).shape, reference[recording.file.id].shape)
+    for workers, batch in ((1, 1), (2, 1), (5, 1), (1, 4), (2, 3), (3, 100)):
+        for recording in encode_many(encoder, files, workers=workers, segment_frames=16, batch=batch):
+            assert np.allclose(np.concatenate(list(recording)), reference[recording.file.id], atol=1e-6)
             assert recording.duration_s == grid_duration(recording.file.path)
         seen = [
             r.file.id for r in encode_many(encoder, files, workers=workers)
@@ -148,6 +148,21 @@ def test_a_broken_recording_ends_with_its_error_and_the_next_is_whole(tmp_path: 
         except InputError as error:
             outcome[f"{number} {recording.file.id}"] = error.where
     assert outcome == {"0 good": 41, "1 bad": str(bad.path), "2 again": 41}
+
+
+def test_short_recordings_share_a_pass_of_the_network(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    class Counting(FakeEncoder):
+        def encode_audio(self, samples: Floats) -> Floats:
+            sizes.append(len(samples))
+            return super().encode_audio(samples)
+
+    files = [write_noise(tmp_path / f"{n}.wav", 5, seed=n) for n in range(8)]
+    found = {r.file.id: np.concatenate(list(r)) for r in encode_many(Counting(), files, workers=1, batch=4)}
+    assert sizes == [4, 4]
+    alone = {file.id: encode_recording(FakeEncoder(), file.path)[0] for file in files}
+    assert all(np.allclose(found[name], alone[name], atol=1e-6) for name in alone)
 
 
 def test_giving_up_stops_every_thread(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from amr.encoders.base import Encoder
 from amr.encoders.device import choose_device
 from amr.encoders.pipeline import EncodedRecording, encode_many
 from amr.encoders.registry import find_encoder
-from amr.encoders.threads import set_up_threads
+from amr.encoders.threads import Crew, set_up_threads
 from amr.errors import AmrError, InputError, MissingError, UsageError
 from amr.formats.features_output import Begin, choose_file, open_feature_output
 from amr.formats.features_write import FeatureWriter
@@ -199,12 +199,12 @@ def write_recordings(
 ) -> None:
     """Decode, encode and write every recording, in order."""
     sizes = {file.id: file_bytes(file.path) for file in files}
-    workers = 1
+    crew = Crew(workers=1, batch=1)
     if files:
-        workers = set_up_threads(encoder, on_gpu=on_accelerator(job.device), workers=job.workers)
+        crew = set_up_threads(encoder, on_gpu=on_accelerator(job.device), workers=job.workers)
     progress = SoundProgress(TOOL, total=len(files), total_bytes=sum(sizes.values()), quiet=job.quiet)
     with progress:
-        for recording in encode_many(encoder, files, workers=workers):
+        for recording in encode_many(encoder, files, workers=crew.workers, batch=crew.batch):
             try:
                 write_recording(writer, recording, encoder.identity.hop_s, progress)
             except AmrError as error:

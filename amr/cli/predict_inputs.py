@@ -22,7 +22,7 @@ from amr.encoders.pipeline import EncodedRecording, encode_many
 from amr.encoders.registry import DEFAULT_ENCODER, encoder_of, load_encoder
 from amr.encoders.stored import require_same_encoder, stored_identity
 from amr.encoders.stream import grid_of
-from amr.encoders.threads import set_up_threads
+from amr.encoders.threads import Crew, set_up_threads
 from amr.errors import InputError, UsageError
 from amr.formats.features import FeatureReader, open_features
 from amr.formats.queries import Query
@@ -163,8 +163,8 @@ def open_session(
         if files and encoder is not None:
             sizes = sum(file.path.stat().st_size for file in files)
             progress = SoundProgress("predict", total=len(files), total_bytes=sizes, quiet=quiet)
-            threads = set_up_threads(encoder, on_gpu=choose_device(want.device) != "cpu", workers=workers)
-            shelves.append(audio_shelf(files, encoder, threads, stack.enter_context(progress)))
+            crew = set_up_threads(encoder, on_gpu=choose_device(want.device) != "cpu", workers=workers)
+            shelves.append(audio_shelf(files, encoder, crew, stack.enter_context(progress)))
         yield Session(Library(shelves), encoder, reader)
 
 
@@ -179,14 +179,13 @@ def length_shelves(files: list[AudioFile]) -> list[Shelf]:
     return [LengthShelf(lengths, "audio files")] if lengths else []
 
 
-def audio_shelf(
-    files: list[AudioFile], encoder: Encoder, workers: int, progress: SoundProgress
-) -> AudioShelf:
+def audio_shelf(files: list[AudioFile], encoder: Encoder, crew: Crew, progress: SoundProgress) -> AudioShelf:
     """Audio files that are encoded ahead of the search, with progress."""
     named = {file.id: file for file in files}
 
     def encode(vids: Sequence[str]) -> Iterator[Callable[[], Recording]]:
-        for coming in encode_many(encoder, [named[vid] for vid in vids], workers=workers):
+        wanted = [named[vid] for vid in vids]
+        for coming in encode_many(encoder, wanted, workers=crew.workers, batch=crew.batch):
             yield partial(take, coming, encoder, progress)
 
     return AudioShelf(list(named), encode, lambda vid: read_audio_length_s(named[vid].path))

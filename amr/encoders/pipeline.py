@@ -12,13 +12,12 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from amr.audio.ahead import decode_ahead
 from amr.audio.files import AudioFile
 from amr.encoders.base import Encoder, FloatFrames
 from amr.encoders.blocks import whole_blocks
 from amr.encoders.stream import SEGMENT_FRAMES, Samples, cut_segments
+from amr.encoders.together import Together
 from amr.errors import AmrError
 
 SEGMENTS_AHEAD = 2  # for each worker: one in the network, one at hand
@@ -80,18 +79,21 @@ def encode_many(
     *,
     workers: int,
     segment_frames: int = SEGMENT_FRAMES,
+    batch: int = 1,
 ) -> Iterator[EncodedRecording]:
     """Every recording in order; each is to be taken before the next is asked for.
 
     Args:
         workers: threads that encode; ``encoder.encode_audio`` is called from all of them.
-        segment_frames: frames that are encoded at once.
+        segment_frames: frames in a segment.
+        batch: segments that are encoded at once, of whatever recordings.
     """
-    if workers < 1:
-        raise ValueError(f"workers {workers} must be at least 1")
+    if workers < 1 or batch < 1:
+        raise ValueError(f"workers {workers} and batch {batch} must be at least 1")
     with ThreadPoolExecutor(workers, thread_name_prefix="encode") as pool:
         events = read_events(encoder, files, whole_blocks(encoder, segment_frames))
-        results = encode_events(encoder, events, pool, SEGMENTS_AHEAD * workers)
+        together = Together(encoder, pool, batch)
+        results = encode_events(together, events, SEGMENTS_AHEAD * workers * batch)
         try:
             for result in results:
                 assert isinstance(result, Begin)
@@ -119,7 +121,7 @@ def read_events(
 
 
 def encode_events(
-    encoder: Encoder, events: Iterable[Event], pool: ThreadPoolExecutor, ahead: int
+    together: Together, events: Iterable[Event], ahead: int
 ) -> Generator[Begin | End | FloatFrames, None, None]:
     """Events with frames in place of segments, in order, while up to ``ahead`` segments are under way."""
     waiting: deque[Begin | End | Future[FloatFrames]] = deque()
@@ -129,26 +131,23 @@ def encode_events(
             if isinstance(event, (Begin, End)):
                 waiting.append(event)
             else:
-                waiting.append(pool.submit(encode_segment, encoder, event))
+                waiting.append(together.submit(event))
                 under_way += 1
             while under_way > ahead:
                 first = waiting.popleft()
                 under_way -= isinstance(first, Future)
-                yield finished(first)
+                yield finished(first, together)
         while waiting:
-            yield finished(waiting.popleft())
+            yield finished(waiting.popleft(), together)
     finally:
         for job in waiting:
             if isinstance(job, Future):
                 job.cancel()
 
 
-def encode_segment(encoder: Encoder, samples: Samples) -> FloatFrames:
-    """``(n,)`` samples to ``(frames, dim)``."""
-    frames: FloatFrames = encoder.encode_audio(samples[np.newaxis])[0]
-    return frames
-
-
-def finished(job: Begin | End | Future[FloatFrames]) -> Begin | End | FloatFrames:
+def finished(job: Begin | End | Future[FloatFrames], together: Together) -> Begin | End | FloatFrames:
     """The result of a job, waited for."""
-    return job.result() if isinstance(job, Future) else job
+    if not isinstance(job, Future):
+        return job
+    together.hurry(job)
+    return job.result()

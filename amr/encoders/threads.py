@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
 from amr.encoders.base import Encoder
 from amr.processors import free_processors
 
+GPU_BATCH = 8  # segments at once: some four minutes of yamnet, be they of one recording or of ten
 
-def set_up_threads(encoder: Encoder, *, on_gpu: bool, workers: int | None) -> int:
-    """The number of encoding threads; None asks for one a processor, or one for a GPU.
+
+class Crew(NamedTuple):
+    """Threads that encode, and segments that each of them takes at once."""
+
+    workers: int
+    batch: int
+
+
+def set_up_threads(encoder: Encoder, *, on_gpu: bool, workers: int | None) -> Crew:
+    """Who encodes; ``workers`` None asks for one thread a processor, or one for a GPU.
 
     The network is loaded here, by one thread, before several use it. Each thread computes alone: networks
     of this size run faster once in each of several threads than once over all processors, and torch's own
@@ -22,4 +32,4 @@ def set_up_threads(encoder: Encoder, *, on_gpu: bool, workers: int | None) -> in
     torch = sys.modules.get("torch")
     if torch is not None and not on_gpu:
         torch.set_num_threads(1)
-    return count
+    return Crew(workers=count, batch=GPU_BATCH if on_gpu else 1)
