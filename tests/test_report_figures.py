@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import amr
+from amr.errors import InputError
+from amr.metrics.calibration import reliability
 from amr.moments import Moment, ScoredMoment
 from amr.report import score_figures
 from amr.report.canvas import IMAGE_KINDS, PALETTE, TRUTH, printable, save, style
@@ -231,3 +233,27 @@ def test_the_log_of_a_run_is_read() -> None:
 
 def test_a_log_without_curves_draws_nothing() -> None:
     assert training_figure([{"note": "x"}]) is None
+
+
+def test_calibration_is_that_of_the_score_tables() -> None:
+    score, iou = np.array([0.1, 0.9, 0.9, 1.0, np.nan]), np.array([0.0, 0.8, 0.2, 0.9, 0.0])
+    figure = score_figures.reliability_figure(SystemResult("x", list("abcde"), iou, score))
+    told = reliability(score[:4], iou[:4] >= 0.5)
+    assert told is not None
+    assert f"calibration error {100 * told.expected_error():.1f} %" in figure.axes[0].get_title("left")
+    assert [bar.get_height() for bar in figure.axes[1].patches] == told.count.tolist()
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration() -> None:
+    with pytest.raises(InputError, match=r"not all in \[0, 1\]"):
+        score_figures.reliability_figure(SystemResult("x", ["a"], np.array([0.5]), np.array([7.0])))
+
+
+def test_one_recording_is_drawn_without_whiskers() -> None:
+    lone = SystemResult("x", ["a", "a"], np.array([0.9, 0.1]), np.array([0.5, 0.5]))
+    for figure in (
+        score_figures.iou_figure([lone]),
+        score_figures.length_figure([LengthResult(0, 5, [lone])]),
+        score_figures.comparison_figure([lone, lone]),
+    ):
+        assert saved(figure, "png")

@@ -13,8 +13,9 @@ from amr.errors import InputError
 from amr.formats.annotations import Annotation
 from amr.formats.notices import Notices
 from amr.formats.predictions import Prediction
+from amr.metrics.bootstrap import confidence_intervals
 from amr.metrics.iou import hull_union_iou
-from amr.report.estimates import expected_calibration_error, mean_estimate, reliability_bins, resampled_counts
+from amr.report.estimates import mean_estimates
 from amr.report.records import iou, match_cases, unit_curve
 from amr.report.results import judge, judge_by_length
 
@@ -82,9 +83,15 @@ def test_a_missing_answer_is_a_miss() -> None:
     truth = [annotation("a", [[0, 10]]), annotation("b", [[0, 10]], "w"), annotation("c", [])]
     result = judge("x", [prediction("a", [[0, 10, 0.7]])], truth, notices)
     assert result.top_iou.tolist() == [1.0, 0.0]
-    assert result.top_score.tolist() == [0.7, 0.0]
+    assert result.top_score[0] == 0.7
+    assert np.isnan(result.top_score[1])
     assert result.recordings == ["v", "w"]
     assert notices.count("query of the ground truth without an answer, counted as missed") == 1
+
+
+def test_a_window_that_is_no_moment_is_a_miss_with_its_score() -> None:
+    result = judge("x", [prediction("a", [[9, 2, 0.7]])], [annotation("a", [[0, 10]])], Notices())
+    assert (result.top_iou.tolist(), result.top_score.tolist()) == ([0.0], [0.7])
 
 
 def test_files_that_do_not_meet_are_refused() -> None:
@@ -99,32 +106,16 @@ def test_lengths_follow_the_truth_not_the_answer() -> None:
     assert [entry.systems[0].top_iou.tolist() for entry in ranges] == [[0.0], [1.0], [1.0], []]
 
 
-def test_queries_of_a_recording_go_together() -> None:
-    groups = ["a", "a", "b", "c", "c", "c"]
-    counts = resampled_counts(groups, draws=50)
-    assert (counts[:, 0] == counts[:, 1]).all()
-    assert (counts[:, 3] == counts[:, 5]).all()
-    assert (counts[:, [0, 2, 3]].sum(axis=1) == 3).all()
-    assert not (counts[:, 0] == counts[:, 2]).all()
+def test_intervals_are_those_of_the_score_tables() -> None:
+    hit = np.array([1, 0, 1, 1, 0, 0, 1, 1])[:, None].astype(float)
+    recordings = ["x", "x", "a", "m", "m", "m", "b", "b"]
+    [(value, low, high)] = mean_estimates(hit, recordings, draws=200)
+    codes = np.array([0, 0, 1, 2, 2, 2, 3, 3])
+    assert value == 0.625
+    assert [low, high] == confidence_intervals(hit, codes, draws=200, seed=0)[0].tolist()
 
 
-def test_interval_covers_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for trial in range(300):
-        chance = rng.beta(2, 2, size=60)  # recordings differ, their queries are alike
-        hit = (rng.random((60, 4)) < chance[:, None]).astype(float).ravel()
-        counts = resampled_counts(np.repeat(np.arange(60), 4).tolist(), seed=trial, draws=400)
-        low, high = mean_estimate(hit, counts)[1:]
-        covered += low <= 0.5 <= high
-    assert 0.91 <= covered / 300 <= 0.98
-
-
-def test_reliability() -> None:
-    scores = np.array([0.05, 0.95, 0.95, 1.0, -3.0, 7.0])
-    right = np.array([False, True, True, False, False, True])
-    bins = reliability_bins(scores, right)
-    assert [(entry.count, entry.share) for entry in bins] == [(2, 0.0), (4, 0.75)]
-    assert sum(entry.count for entry in bins) == 6
-    honest = reliability_bins(np.array([0.5, 0.5]), np.array([True, False]))
-    assert expected_calibration_error(honest) == 0
+def test_what_cannot_be_told_has_no_interval() -> None:
+    value, low, high = mean_estimates(np.ones((3, 1)), ["a", "b", "c"], draws=50)[0]
+    assert value == 1.0
+    assert np.isnan([low, high]).all()

@@ -30,7 +30,7 @@ class SystemResult:
         recordings: ``(queries,)`` the recording of each query; queries of one recording go together.
         top_iou: ``(queries,)`` IoU of the best answer with the true moment that it meets best; 0 where the
             system has no answer.
-        top_score: ``(queries,)`` the score of that answer.
+        top_score: ``(queries,)`` the score of that answer; NaN where there is none.
     """
 
     name: str
@@ -70,15 +70,14 @@ def judge(
             where=name,
             hint='ids are compared with their type: 1 and "1" differ',
         )
-    tops = [first_moment(answers.get(qid), name, notices) for qid in truth]
-    pairs = list(zip(tops, truth.values(), strict=True))
+    tops = [first_answer(answers.get(qid), name, notices) for qid in truth]
     return SystemResult(
         name=name,
         recordings=[vid for vid, _ in truth.values()],
         top_iou=np.array(
-            [max(iou(top, moment) for moment in moments) if top else 0.0 for top, (_, moments) in pairs]
+            [best_iou(top, moments) for top, (_, moments) in zip(tops, truth.values(), strict=True)]
         ),
-        top_score=np.array([top.score if top else 0.0 for top in tops]),
+        top_score=np.array([top.score if top else np.nan for top in tops]),
     )
 
 
@@ -95,13 +94,19 @@ def merged_truth(
     return truth
 
 
-def first_moment(prediction: Prediction | None, name: str, notices: Notices) -> ScoredMoment | None:
-    """A prediction's first window, where it is a moment."""
+def first_answer(prediction: Prediction | None, name: str, notices: Notices) -> ScoredMoment | None:
+    """A prediction's first window, even one that is no moment."""
     if prediction is None or not prediction.windows:
         notices.add("query of the ground truth without an answer, counted as missed", name)
         return None
-    top = prediction.moments[0]
-    return top if is_moment(top.start_s, top.end_s) else None
+    return prediction.moments[0]
+
+
+def best_iou(answer: ScoredMoment | None, moments: Sequence[Moment]) -> float:
+    """With the true moment that it meets best; 0 for no answer, and for a window that is no moment."""
+    if answer is None or not is_moment(answer.start_s, answer.end_s):
+        return 0.0
+    return max(iou(answer, moment) for moment in moments)
 
 
 def judge_by_length(

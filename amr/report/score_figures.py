@@ -7,19 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from amr.errors import InputError
+from amr.metrics.calibration import Reliability, reliability
+from amr.metrics.results import IOU_THRESHOLDS
 from amr.report.canvas import DASHES, GREY, INK, MARKERS, PALETTE, new_figure, printable
-from amr.report.estimates import (
-    Estimate,
-    FloatArray,
-    ReliabilityBin,
-    expected_calibration_error,
-    mean_estimate,
-    reliability_bins,
-    resampled_counts,
-)
+from amr.report.estimates import DRAWS, MANY_DRAWS, Estimate, FloatArray, mean_estimates
 from amr.report.results import LengthResult, SystemResult
-
-IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 
 def look(index: int) -> dict[str, Any]:
@@ -36,9 +29,8 @@ def iou_figure(systems: Sequence[SystemResult]) -> Any:
     figure = new_figure(5.6, 3.7)
     axes = figure.add_subplot()
     for index, system in enumerate(systems):
-        counts = resampled_counts(system.recordings)
-        points = [percent(mean_estimate(hits(system, iou), counts)) for iou in IOU_THRESHOLDS]
-        value, low, high = np.array(points).T
+        reached = np.stack([hits(system, iou) for iou in IOU_THRESHOLDS], axis=1)
+        value, low, high = np.array(estimates(reached, system, len(systems))).T
         axes.plot(IOU_THRESHOLDS, value, label=printable(system.name, 40), **look(index))
         axes.fill_between(IOU_THRESHOLDS, low, high, color=look(index)["color"], alpha=0.15, linewidth=0)
     axes.set_xlabel("IoU threshold")
@@ -57,8 +49,11 @@ def hits(system: SystemResult, iou: float) -> FloatArray:
     return reached
 
 
-def percent(estimate: Estimate) -> Estimate:
-    return Estimate(*(100 * part for part in estimate))
+def estimates(values: FloatArray, system: SystemResult, num_systems: int) -> list[Estimate]:
+    """Means in per cent of ``values (queries, columns)``, in a figure of this many systems."""
+    draws = DRAWS if num_systems == 1 else MANY_DRAWS
+    found = mean_estimates(values, system.recordings, draws=draws)
+    return [Estimate(*(100 * part for part in entry)) for entry in found]
 
 
 def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
@@ -69,8 +64,8 @@ def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
     width = 0.8 / len(names)
     for index, name in enumerate(names):
         place = np.arange(len(ranges)) + (index - (len(names) - 1) / 2) * width
-        estimates = [recall(entry.systems[index], iou) for entry in ranges]
-        draw_interval_bars(axes, list(place), estimates, width, index, printable(name, 40))
+        recalls = [recall(entry.systems[index], iou, len(names)) for entry in ranges]
+        draw_interval_bars(axes, list(place), recalls, width, index, printable(name, 40))
     labels = [f"{range_name(entry)}\nn = {len(entry.systems[0].top_iou)}" for entry in ranges]
     axes.set_xticks(range(len(ranges)), labels)
     axes.tick_params(axis="x", length=0)
@@ -85,11 +80,11 @@ def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
     return figure
 
 
-def recall(system: SystemResult, iou: float) -> Estimate | None:
+def recall(system: SystemResult, iou: float, num_systems: int) -> Estimate | None:
     """Recall at 1 in per cent; None when there is no query."""
     if not len(system.top_iou):
         return None
-    return percent(mean_estimate(hits(system, iou), resampled_counts(system.recordings)))
+    return estimates(hits(system, iou)[:, None], system, num_systems)[0]
 
 
 def range_name(entry: LengthResult) -> str:
@@ -99,13 +94,13 @@ def range_name(entry: LengthResult) -> str:
 def draw_interval_bars(
     axes: Any,
     place: Sequence[float],
-    estimates: Sequence[Estimate | None],
+    bars: Sequence[Estimate | None],
     width: float,
     index: int,
     name: str,
 ) -> None:
     """One system's bars with whiskers; a range without a query gets a small note instead of a bar of 0."""
-    known = [(x, entry) for x, entry in zip(place, estimates, strict=True) if entry is not None]
+    known = [(x, entry) for x, entry in zip(place, bars, strict=True) if entry is not None]
     if known:
         at, (value, low, high) = [x for x, _ in known], np.array([entry for _, entry in known]).T
         whiskers = np.maximum([value - low, high - value], 0)
@@ -114,38 +109,50 @@ def draw_interval_bars(
             at, value, width * 0.9, label=name, color=look(index)["color"], hatch=hatch, edgecolor="white"
         )
         axes.errorbar(at, value, whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    for x, entry in zip(place, estimates, strict=True):
+    for x, entry in zip(place, bars, strict=True):
         if entry is None:
             axes.text(x, 0, "none", ha="center", va="bottom", color=GREY, size=7)
 
 
 def reliability_figure(system: SystemResult, *, iou: float = 0.5) -> Any:
-    """Of the answers that claim a score, how many are right; below, how many claim it."""
-    bins = reliability_bins(system.top_score, system.top_iou >= iou)
+    """Of the answers that claim a score, how many are right; below, how many claim it.
+
+    Raises:
+        InputError: the scores cannot be probabilities.
+    """
+    answered = ~np.isnan(system.top_score)
+    found = reliability(system.top_score[answered], system.top_iou[answered] >= iou)
+    if found is None:
+        raise InputError(
+            "the scores of its best answers are not all in [0, 1]",
+            where=system.name,
+            hint="only scores that can be probabilities have a calibration",
+        )
     figure = new_figure(4.6, 4.8)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="a perfectly honest score")
-    draw_shares(top, bins)
+    draw_shares(top, found)
     top.set_ylim(0, 1)
     top.set_aspect("auto")
     top.set_ylabel(f"share of answers with IoU ≥ {iou:g}")
-    error = expected_calibration_error(bins)
+    error = found.expected_error()
     top.set_title(f"{printable(system.name, 28)}: calibration error {100 * error:.1f} %")
     top.legend(loc="upper left")
     top.grid()
-    centres = [(entry.low + entry.high) / 2 for entry in bins]
-    bottom.bar(centres, [entry.count for entry in bins], width=0.09, color=GREY)
+    bins = len(found.count)
+    bottom.bar((np.arange(bins) + 0.5) / bins, found.count, width=0.9 / bins, color=GREY)
     bottom.set_xlim(0, 1)
     bottom.set_xlabel("score of the best answer")
     bottom.set_ylabel("answers")
     return figure
 
 
-def draw_shares(axes: Any, bins: Sequence[ReliabilityBin]) -> None:
+def draw_shares(axes: Any, found: Reliability) -> None:
     """Points at mean score and share, with Wilson's 95 % interval of the share."""
-    score, share = [entry.score for entry in bins], [entry.share for entry in bins]
-    limits = np.array([wilson(entry.share, entry.count) for entry in bins]).T
-    whiskers = np.maximum([np.array(share) - limits[0], limits[1] - np.array(share)], 0)
+    held = found.count > 0
+    score, share = found.score[held], found.share[held]
+    limits = np.array([wilson(*pair) for pair in zip(share, found.count[held], strict=True)]).T
+    whiskers = np.maximum([share - limits[0], limits[1] - share], 0)
     axes.errorbar(score, share, whiskers, label="answers, 95 % interval", capsize=2, elinewidth=1, **look(0))
 
 
@@ -163,13 +170,14 @@ def comparison_figure(systems: Sequence[SystemResult], *, iou: float = 0.7) -> A
     """
     figure = new_figure(7.2, 1.3 + 0.42 * len(systems))
     left, right = figure.subplots(1, 2, sharey=True)
-    counts = resampled_counts(systems[0].recordings)
     base = hits(systems[0], iou)
     for row, system in enumerate(systems):
         hit = hits(system, iou)
-        draw_whisker(left, row, percent(mean_estimate(hit, counts)), row)
+        columns = np.stack([hit, hit - base], axis=1)
+        own, difference = estimates(columns, systems[0], len(systems))
+        draw_whisker(left, row, own, row)
         if row:
-            draw_whisker(right, row, percent(mean_estimate(hit - base, counts)), row)
+            draw_whisker(right, row, difference, row)
             won, lost = int((hit > base).sum()), int((hit < base).sum())
             note = f"{won} queries won, {lost} lost"
             right.annotate(
