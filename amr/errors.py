@@ -57,6 +57,6 @@ class InputError(AmrError):
 
 
 class MissingError(AmrError):
-    """Something is not here: a file, an extra, weights, a device, room on the disk (exit 4)."""
+    """Something that the work needs is not here: an extra, weights, a device, room on the disk (exit 4)."""
 
     exit_code = ExitCode.MISSING

@@ -85,7 +85,7 @@ class Encoder(Protocol):
     def identity(self) -> EncoderIdentity: ...
 
     def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
-        """Frames of a batch of equally long stretches.
+        """Frames of a batch of equally long stretches. Called from several threads at once.
 
         Args:
             samples: ``(batch, window_samples + (frames - 1) * hop_samples)`` mono in [-1, 1] at
