@@ -82,6 +82,8 @@ def total_loss(
 ) -> dict[str, Tensor]:
     """Every part of the loss, unweighted, and their weighted sum as ``total``.
 
+    The weighted sum is the AM-DETR paper's eq. 10 and the LCS-DETR report's eq. 5.
+
     Args:
         outputs: of the network, with negatives where ``config.negatives`` is set.
         targets: labels of the same batch.
