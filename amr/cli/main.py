@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import importlib.util
 import os
 import sys
 import traceback
@@ -74,8 +73,7 @@ def amr(
 def register_tools() -> None:
     """Add every tool of this room to the command."""
     for tool in TOOLS:
-        if importlib.util.find_spec(f"amr.cli.{tool}") is not None:
-            app.command(tool)(getattr(importlib.import_module(f"amr.cli.{tool}"), tool))
+        app.command(tool)(getattr(importlib.import_module(f"amr.cli.{tool}"), tool))
 
 
 def run(arguments: list[str]) -> int:
