@@ -75,6 +75,12 @@ class SlowEncoder(FakeEncoder):
     slow_s = 0.01
 
 
+class SlowestEncoder(FakeEncoder):
+    """Takes so long that a signal comes before the end, however busy the machine is."""
+
+    slow_s = 0.1
+
+
 class ChoosyEncoder(FakeEncoder):
     """Leaves the choice of the window."""
 

@@ -301,7 +301,7 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
 def test_interrupted_keeps_what_is_done(folder: Path) -> None:
     for copy in range(60):
         os.link("audio/dog.wav", f"audio/copy{copy:02d}.wav")
-    arguments = ["audio", "-o", "f.h5", "--encoder", "feature_fakes:SlowEncoder"]
+    arguments = ["audio", "-o", "f.h5", "--encoder", "feature_fakes:SlowestEncoder"]
     command = [sys.executable, "-m", "amr", "extract", *arguments, "--device", "cpu"]
     work = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE)
     wait_for(lambda: Path("f.h5.part").exists() and recordings_in("f.h5.part") > 0)
