@@ -5,10 +5,11 @@ from __future__ import annotations
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
 from amr.formats.features import FeatureReader
+from amr.formats.npz_exchange import UNKNOWN_ENCODER
 
 
 def stored_identity(features: FeatureReader) -> EncoderIdentity | None:
-    """The encoder that made the features; None where the files do not say.
+    """The encoder that made the features; None where the files do not say, imported trees among them.
 
     Raises:
         InputError: what the file says is not an identity that this version knows.
@@ -16,9 +17,10 @@ def stored_identity(features: FeatureReader) -> EncoderIdentity | None:
     if features.identity_json is None:
         return None
     try:
-        return EncoderIdentity.from_json(features.identity_json)
+        identity = EncoderIdentity.from_json(features.identity_json)
     except (TypeError, ValueError) as error:
         raise InputError(f"the encoder's identity cannot be read ({error})", where=features.name) from error
+    return None if identity.name == UNKNOWN_ENCODER else identity
 
 
 def require_same_encoder(features: FeatureReader, identity: EncoderIdentity) -> None:

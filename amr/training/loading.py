@@ -131,7 +131,7 @@ def with_text(
     Raises:
         InputError: some have none; the first few are named.
     """
-    has = [features.has_text(annotation.query, qid=annotation.qid) for annotation in annotations]
+    has = [features.has_text(asked(annotation), qid=annotation.qid) for annotation in annotations]
     missing = list(dict.fromkeys(a.query for a, there in zip(annotations, has, strict=True) if not there))
     if missing:
         options.broken(
@@ -142,6 +142,11 @@ def with_text(
             )
         )
     return [annotation for annotation, there in zip(annotations, has, strict=True) if there]
+
+
+def asked(annotation: Annotation) -> str:
+    """An annotation's query as feature files name it: published ones end in a blank here and there."""
+    return annotation.query.strip()
 
 
 def listing(names: Sequence[str]) -> str:
@@ -220,7 +225,7 @@ def pack_tokens(
     by_text = len(features.queries) > 0
     for annotation in annotations:
         mine = []
-        for text in [annotation.query, *paraphrases(annotation)]:
+        for text in [asked(annotation), *paraphrases(annotation)]:
             key = text if by_text else str(annotation.qid)
             if key not in number:
                 if not features.has_text(text, qid=annotation.qid):
