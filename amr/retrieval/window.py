@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,20 @@ class WindowOptions:
 COSINE_OPTIONS = WindowOptions(certain=None, score_centre=0.3, score_scale=0.1)
 
 
+class Found(NamedTuple):
+    """The runs of a curve, best first.
+
+    Args:
+        runs: ``(runs, 2)``, first frame and one past the last.
+        scores: ``(runs,)`` in [0, 1].
+        smooth: ``(frames,)``, the smoothed curve that they were found on.
+    """
+
+    runs: Runs
+    scores: Curve
+    smooth: Curve
+
+
 def default_options(encoder_name: str) -> WindowOptions:
     """The options for an encoder's similarities; those of an unknown encoder are taken for cosines."""
     return WindowOptions() if encoder_name == "yamnet" else COSINE_OPTIONS
@@ -90,16 +105,22 @@ def find_moments(
         raise ValueError(f"a curve of {len(curve)} frames on a grid of {grid.num_frames}")
     if len(curve) == 0:
         return []
-    smooth = smoothed(curve, options.smooth_s / grid.hop_s)
-    active = median_filter(smooth >= threshold_of(smooth, options), round(options.filter_s / grid.hop_s))
-    runs = close_gaps(runs_of(active), options.gap_s / grid.hop_s)
-    runs = drop_short(runs, options.min_length_s / grid.hop_s)
+    found = find_runs(curve, grid.hop_s, options)
+    spans = [grid.span_s(int(first), int(stop) - 1, duration_s) for first, stop in found.runs]
+    return [ScoredMoment(*span, float(score)) for span, score in zip(spans, found.scores, strict=True)]
+
+
+def find_runs(curve: Curve, hop_s: float, options: WindowOptions) -> Found:
+    """The runs of at least one frame, as :func:`find_moments` says."""
+    smooth = smoothed(curve, options.smooth_s / hop_s)
+    active = median_filter(smooth >= threshold_of(smooth, options), round(options.filter_s / hop_s))
+    runs = close_gaps(runs_of(active), options.gap_s / hop_s)
+    runs = drop_short(runs, options.min_length_s / hop_s)
     if len(runs) == 0:
         runs = peak_run(smooth)
     scores = to_score(run_peaks(smooth, runs), options)
     order = np.argsort(-scores, kind="stable")
-    spans = [grid.span_s(int(runs[k, 0]), int(runs[k, 1]) - 1, duration_s) for k in order]
-    return [ScoredMoment(*span, float(scores[k])) for span, k in zip(spans, order, strict=True)]
+    return Found(runs[order], scores[order], smooth)
 
 
 def saliency(curve: Curve, options: WindowOptions) -> Curve:
