@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from amr.errors import ExitCode
+
 
 def main() -> None:
     """Run the command line; never returns."""
-    from amr.cli.main import run
-
+    try:
+        from amr.cli.main import run
+    except KeyboardInterrupt:
+        sys.stderr.write("amr: error: interrupted\n")
+        sys.exit(ExitCode.INTERRUPTED)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     PARTIAL = 5
     INTERRUPTED = 130
     READER_GONE = 141
+    TERMINATED = 143
 
 
 class AmrError(Exception):

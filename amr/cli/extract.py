@@ -60,6 +60,9 @@ def extract(
         Path | None,
         typer.Option(metavar="TREE", help="Write the feature files that are named as a tree of .npz files."),
     ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Join the feature files that are named: the parts of --shard.")
+    ] = False,
     store: Annotated[Store, typer.Option(help="Number type of the stored frames.")] = Store.FLOAT16,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -80,10 +83,14 @@ def extract(
     amr extract examples/audio -o feats.h5
     amr extract examples/audio --queries examples/queries.jsonl --resume -o feats.h5
     amr extract --from-npz features/castella --queries gt.jsonl -o feats.h5
+    find audio -name '*.wav' -print0 | amr extract - --append -o feats.h5
+    amr extract --merge feats.*of8.h5 -o feats.h5
 
     WAV, FLAC, OGG, MP3 and their like; other formats through ffmpeg, where there is one. Folders are
     walked to the bottom. A recording is called by its file name without the extension. The same command
-    with --resume goes on with an interrupted run.
+    with --resume goes on with an interrupted run. Names on standard input are taken as they come, for
+    days if need be: what is broken is told and the next one taken, the end is then exit 5.
+    Several processes: torchrun --nproc-per-node 2 -m amr extract ...
     """
     if from_npz is not None or to_npz is not None:
         from amr.cli.extract_npz import Exchange, run_exchange
@@ -91,7 +98,13 @@ def extract(
         exchange = Exchange(from_npz, to_npz, audio or [], output, queries, store.value, force, quiet)
         run_exchange(exchange)
         return
-    from amr.cli.extract_run import Job, run_job
+    if merge:
+        from amr.cli.extract_merge import Merge, run_merge
+
+        run_merge(Merge(audio or [], output, force, keep_going, quiet))
+        return
+    from amr.cli.extract_job import Job
+    from amr.cli.extract_run import run_job
 
     run_job(
         Job(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from amr import __version__
+from amr.cli.group import process_name
+from amr.cli.stopping import InterruptedSignal, TerminatedSignal, handling, terminate
 from amr.errors import AmrError, ExitCode
 
 TOOLS = ("simulate", "extract", "train", "predict", "score", "plot", "convert", "info")
@@ -27,7 +30,7 @@ class ReaderGoneError(AmrError):
 
 
 class Tools(TyperGroup):
-    """Turns a closed pipe into our own exit code before the library gives it another."""
+    """Turns a closed pipe and Ctrl-C into our own ends before the library gives them others."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -35,6 +38,8 @@ class Tools(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError as error:
             raise ReaderGoneError("the reader of standard output went away") from error
+        except KeyboardInterrupt as error:
+            raise InterruptedSignal("interrupted") from error
         return result
 
 
@@ -86,9 +91,10 @@ def run(arguments: list[str]) -> int:
     # took seven times the processor time. Whoever sets the variable keeps what they set.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tool = next((word for word in arguments if word in TOOLS), "")
-    program = f"amr {tool}".strip()
+    program = f"amr {tool}".strip() + process_name()
     try:
-        code = app(arguments, prog_name="amr", standalone_mode=False)
+        with handling({signal.SIGTERM: terminate}):
+            code = app(arguments, prog_name="amr", standalone_mode=False)
         return int(code or ExitCode.COMPLETE)
     except ReaderGoneError as error:
         silence_stdout()
@@ -100,8 +106,10 @@ def run(arguments: list[str]) -> int:
         return (
             report(program, message, f"see {program} -h", ExitCode.USAGE, []) if message else error.exit_code
         )
-    except (KeyboardInterrupt, typer.Abort):
-        return report(program, "interrupted", "", ExitCode.INTERRUPTED, [])
+    except (InterruptedSignal, KeyboardInterrupt, typer.Abort) as error:
+        return report(program, str(error) or "interrupted", "", ExitCode.INTERRUPTED, [])
+    except TerminatedSignal:
+        return report(program, "terminated", "", ExitCode.TERMINATED, [])
     except OSError as error:
         what, hint, code = explain_os_error(error)
         return report(program, what, hint, code, arguments)

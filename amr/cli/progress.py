@@ -58,6 +58,13 @@ class SoundProgress:
         """Seconds of sound a second."""
         return self.sound_s / max(self.elapsed_s, 1e-9)
 
+    def expect(self, file_bytes: int) -> None:
+        """One recording more is to come."""
+        self.total += 1
+        self.total_bytes += file_bytes
+        if self._live is not None:
+            self._live.update(self._live.task_ids[0], total=max(1, self.total_bytes))
+
     def heard(self, sound_s: float) -> None:
         """So much sound more of the recording at hand."""
         self.sound_s += sound_s

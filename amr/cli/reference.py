@@ -16,8 +16,8 @@ INTRODUCTION = """# Command-line reference
 Made from the tools by `python -m amr.cli.reference > docs/cli.md`; a test keeps it true.
 
 Exit codes: 0 complete, 1 a fault of amr, 2 usage, 3 bad input, 4 something is missing here (an extra,
-weights, a device, room on the disk), 5 partial under `--keep-going`, 130 interrupted, 141 the reader went
-away.
+weights, a device, room on the disk), 5 partial under `--keep-going`, 130 interrupted (Ctrl-C), 141 the
+reader went away, 143 terminated (SIGTERM). `amr train` ends with 130 on both signals.
 """
 
 

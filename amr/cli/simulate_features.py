@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from amr import __version__
-from amr.cli.extract_run import write_texts
+from amr.cli.extract_work import write_texts
 from amr.cli.simulate_options import Product
 from amr.encoders.device import choose_device
 from amr.encoders.registry import load_encoder

@@ -8,9 +8,11 @@ a long recording nor a slow taker fills the memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from amr.audio.ahead import decode_ahead
 from amr.audio.files import AudioFile
@@ -18,7 +20,7 @@ from amr.encoders.base import Encoder, FloatFrames
 from amr.encoders.blocks import whole_blocks
 from amr.encoders.stream import SEGMENT_FRAMES, Samples, cut_segments
 from amr.encoders.together import Together
-from amr.errors import AmrError
+from amr.errors import AmrError, InputError
 
 SEGMENTS_AHEAD = 2  # for each worker: one in the network, one at hand
 
@@ -80,19 +82,23 @@ def encode_many(
     workers: int,
     segment_frames: int = SEGMENT_FRAMES,
     batch: int = 1,
-) -> Iterator[EncodedRecording]:
+    on_halved: Callable[[int], None] | None = None,
+) -> Generator[EncodedRecording, None, None]:
     """Every recording in order; each is to be taken before the next is asked for.
+
+    A recording whose file changes while it is read, or cannot be read to its end, ends with an error.
 
     Args:
         workers: threads that encode; ``encoder.encode_audio`` is called from all of them.
         segment_frames: frames in a segment.
         batch: segments that are encoded at once, of whatever recordings.
+        on_halved: told, by a worker, when memory made it halve the batch.
     """
     if workers < 1 or batch < 1:
         raise ValueError(f"workers {workers} and batch {batch} must be at least 1")
     with ThreadPoolExecutor(workers, thread_name_prefix="encode") as pool:
         events = read_events(encoder, files, whole_blocks(encoder, segment_frames))
-        together = Together(encoder, pool, batch)
+        together = Together(encoder, pool, batch, on_halved)
         results = encode_events(together, events, SEGMENTS_AHEAD * workers * batch)
         try:
             for result in results:
@@ -105,19 +111,63 @@ def encode_many(
             events.close()
 
 
+class FileState(NamedTuple):
+    """What changes when a file is written to; all zero where there is none."""
+
+    size_bytes: int = 0
+    changed_ns: int = 0
+    inode: int = 0
+
+    @staticmethod
+    def of(path: Path) -> FileState:
+        try:
+            stat = path.stat()
+        except OSError:
+            return FileState()
+        return FileState(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
 def read_events(
     encoder: Encoder, files: Iterable[AudioFile], segment_frames: int
 ) -> Generator[Event, None, None]:
     """Begin, segments and end of each recording; a broken one ends with its error."""
     identity = encoder.identity
-    for decoded in decode_ahead(files, identity.sample_rate_hz, ahead=1):
+    states: deque[FileState] = deque()
+
+    def looked_at() -> Iterator[AudioFile]:
+        for file in files:
+            states.append(FileState.of(file.path))
+            yield file
+
+    for decoded in decode_ahead(looked_at(), identity.sample_rate_hz, ahead=1):
         yield Begin(decoded.file)
+        state = states.popleft()
         try:
             yield from cut_segments(decoded, identity, segment_frames)
+            require_unchanged(decoded.file.path, state)
         except AmrError as error:
             yield End(error=error)
+        except OSError as error:
+            yield End(error=InputError(f"cannot be read: {error.strerror}", where=decoded.file.path))
         else:
             yield End(duration_s=decoded.duration_s)
+
+
+def require_unchanged(path: Path, before: FileState) -> None:
+    """Refuse a file that was written to or replaced while it was read; one removed by then was whole.
+
+    Raises:
+        InputError: says how it changed.
+    """
+    now = FileState.of(path)
+    if now in (before, FileState()):
+        return
+    grown = f"{before.size_bytes} bytes at first, {now.size_bytes} at the end"
+    raise InputError(
+        f"changed while it was read ({grown if now.size_bytes != before.size_bytes else 'written anew'})",
+        where=path,
+        hint="give it again when it is complete",
+    )
 
 
 def encode_events(

@@ -63,13 +63,13 @@ def expected_processes() -> Processes:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
+def joined(device: torch.device, timeout: timedelta = TIMEOUT) -> Iterator[Processes]:
     """The group of processes, met before the block and left after it."""
     processes = expected_processes()
     if processes.count == 1:
         yield processes
         return
-    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
     try:
         yield processes
     finally:
