@@ -15,7 +15,8 @@ from safetensors.torch import save
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
-from amr.models.checkpoint import MAX_HEADER_BYTES, Checkpoint, read_checkpoint, write_checkpoint
+from amr.formats.tensor_header import MAX_HEADER_BYTES
+from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
 from amr.models.presets import PRESETS

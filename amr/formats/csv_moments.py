@@ -122,9 +122,11 @@ def qid_value(cell: str) -> int | str | None:
         return int(cell)
     if cell.startswith('"'):
         try:
-            return str(json.loads(cell))
-        except json.JSONDecodeError:
+            text = str(json.loads(cell))
+            text.encode("utf-8")  # JSON can spell half a character
+        except (json.JSONDecodeError, UnicodeEncodeError):
             return cell
+        return text
     return cell
 
 

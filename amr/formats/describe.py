@@ -8,7 +8,6 @@ costs nothing; numpy and HDF5 wait until such a file is met.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,23 +18,12 @@ from amr.formats.notices import Notices
 
 if TYPE_CHECKING:
     from amr.formats.features import FeatureReader
+    from amr.formats.tensor_header import TensorPlace
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 SNIFFED_BYTES = 4096
-MAX_HEADER_BYTES = 16 * 2**20
-BYTES_PER_NUMBER = {
-    "F64": 8,
-    "F32": 4,
-    "F16": 2,
-    "BF16": 2,
-    "I64": 8,
-    "I32": 4,
-    "I16": 2,
-    "I8": 1,
-    "U8": 1,
-    "BOOL": 1,
-}
+MOST_JSON_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ def describe(path: Path, *, quick: bool = False) -> Description:
         return describe_features(path, quick=quick)
     if start.startswith(ZIP_MAGIC):
         return describe_zip(path)
-    if start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= MAX_HEADER_BYTES:
+    if start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= MOST_JSON_BYTES:
         return describe_safetensors(path, quick=quick)
     if start.lstrip()[:1] in (b"{", b"["):
         return describe_json(path)
@@ -130,12 +118,12 @@ def describe_zip(path: Path) -> Description:
     """A single npz file, or a checkpoint of torch.save; nothing in it is executed."""
     import zipfile
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"is a damaged zip file ({error})", where=path) from error
+    from amr.formats.zips import damage_told, refuse_bomb
+
+    with damage_told(path, "is a damaged zip file"), zipfile.ZipFile(path) as archive:
+        refuse_bomb(archive, path)
+        names = archive.namelist()
+        broken = archive.testzip()
     problems = () if broken is None else (f"{broken} does not read back",)
     if any(name.endswith("data.pkl") for name in names):
         return Description("a checkpoint of torch.save, not one of ours", {"members": len(names)}, problems)
@@ -153,22 +141,23 @@ def npz_shapes(path: Path) -> dict[str, list[int]]:
 
 def describe_safetensors(path: Path, *, quick: bool) -> Description:
     """A model of ours, or other weights."""
-    size = path.stat().st_size
+    from amr.formats.tensor_header import read_header, read_papers, tensor_places
+
+    header = read_header(path)
+    papers, places = read_papers(header, path), tensor_places(header, path)
     with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(length))
-            papers = header.pop("__metadata__", {})
-            sizes = {name: math.prod(entry["shape"]) for name, entry in header.items()}
-            needed = sum(sizes[name] * BYTES_PER_NUMBER[entry["dtype"]] for name, entry in header.items())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"is a damaged safetensors file ({error})", where=path) from error
-    facts: dict[str, Any] = {"tensors": len(sizes), "numbers": sum(sizes.values())}
+        begin = 8 + int.from_bytes(file.read(8), "little")
+    needed = begin + sum(place.num_bytes for place in places.values())
+    size = path.stat().st_size
+    facts: dict[str, Any] = {
+        "tensors": len(places),
+        "numbers": sum(place.numbers for place in places.values()),
+    }
     problems = []
-    if 8 + length + needed != size:
-        problems.append(f"has {size} bytes, its header asks for {8 + length + needed}")
+    if needed != size:
+        problems.append(f"has {size} bytes, its header asks for {needed}")
     elif not quick:
-        problems += unsound_tensors(path, 8 + length, header)
+        problems += unsound_tensors(path, begin, places)
     if papers.get("amr_format") != "model":
         return Description("weights, not one of our models", facts, tuple(problems))
     told = {name: parsed(text) for name, text in papers.items() if name != "amr_format"}
@@ -179,20 +168,20 @@ def parsed(text: str) -> Any:
     """A header's value: JSON where it is JSON, else the text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
-def unsound_tensors(path: Path, start: int, header: Mapping[str, Any]) -> list[str]:
+def unsound_tensors(path: Path, begin: int, places: Mapping[str, TensorPlace]) -> list[str]:
     """Tensors that hold undefined numbers, or lie outside of the file."""
     import numpy as np
 
     problems = []
     data = np.memmap(path, dtype=np.uint8, mode="r")
-    for name, entry in header.items():
-        first, stop = (start + offset for offset in entry["data_offsets"])
-        kind = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}.get(entry["dtype"])
-        if not start <= first <= stop <= len(data):
+    for name, place in places.items():
+        first, stop = begin + place.first, begin + place.stop
+        kind = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}.get(place.dtype)
+        if not first <= stop <= len(data) or stop - first != place.num_bytes:
             problems.append(f"{name} lies outside of the file")
         elif kind and not np.isfinite(np.frombuffer(data[first:stop].tobytes(), kind)).all():
             problems.append(f"{name} holds undefined numbers")
@@ -218,11 +207,11 @@ def describe_json(path: Path) -> Description:
 
 def whole_json(path: Path) -> Any:
     """A file that is one JSON value; None for many lines of them, or none."""
-    if path.stat().st_size > MAX_HEADER_BYTES:
+    if path.stat().st_size > MOST_JSON_BYTES:
         return None
     try:
         return json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

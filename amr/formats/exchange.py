@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from amr.errors import UsageError
+from amr.errors import InputError, UsageError
 from amr.formats import audacity, csv_moments, jams, rttm
 from amr.formats.jsonl import parse_lines
 from amr.formats.notices import Notices
@@ -92,7 +92,7 @@ def read_tracks(source: str, form: str, notices: Notices) -> list[Track]:
                 jsonl_track(record, f"{name}:{line}", notices) for line, record in parse_lines(file, name)
             ]
     text = read_text(source)
-    stem = Path(source).stem
+    stem = utf8_stem(source)
     if form == "audacity":
         return audacity.parse(text, name, stem)
     if form == "csv":
@@ -100,6 +100,21 @@ def read_tracks(source: str, form: str, notices: Notices) -> list[Track]:
     if form == "rttm":
         return rttm.parse(text, name)
     return jams.parse(text, name, stem)
+
+
+def utf8_stem(source: str) -> str:
+    """A file's name without its ending, as the id of a recording.
+
+    Raises:
+        InputError: it is not UTF-8, so no text could hold it.
+    """
+    stem = Path(source).stem
+    try:
+        stem.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = stem.encode("utf-8", "backslashreplace").decode()
+        raise InputError(f"the file's name {shown!r} is not UTF-8", where=shown, hint="rename it") from error
+    return stem
 
 
 def render_files(tracks: list[Track], form: str) -> dict[str, str]:

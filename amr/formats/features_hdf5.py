@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from amr.errors import InputError
+from amr.formats.claims import believable
 from amr.formats.features import FORMAT, SCHEMA
 
 AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
-# A filter that a foreign writer used can shrink data at most this much (deflate's bound), so a dataset that
-# claims to be larger than this times the file is a lie.
-MOST_COMPRESSION = 1100
+MOST_CHUNK_BYTES = 64 * 2**20
+"""A compressed chunk is unpacked as a whole, whatever is read of it; ours have 256 kB and no filter."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,17 @@ def refuse_link(group: h5py.Group, name: str, where: Path) -> None:
 
 def check_claim(column: h5py.Dataset, rows: int, file_bytes: int, where: Path) -> None:
     """Refuse to allocate for rows that a file of this size cannot hold."""
-    per_row = int(np.prod(column.shape[1:], dtype=np.int64)) * column.dtype.itemsize
-    filters = column.id.get_create_plist().get_nfilters()
-    if rows * per_row > file_bytes * (MOST_COMPRESSION if filters else 1):
-        raise InputError(
-            f"{column.name} claims {rows} rows of {per_row} bytes, more than {file_bytes} bytes of file hold",
-            where=where,
-            hint="the file is damaged, or not what it claims to be",
-        )
+    per_row = math.prod(column.shape[1:]) * column.dtype.itemsize
+    compressed = column.id.get_create_plist().get_nfilters() > 0
+    chunk = math.prod(column.chunks or ()) * column.dtype.itemsize
+    if not believable(rows * per_row, file_bytes, compressed=compressed):
+        what = f"claims {rows} rows of {per_row} bytes, more than {file_bytes} bytes of file hold"
+    elif compressed and chunk > MOST_CHUNK_BYTES:
+        what = f"has compressed chunks of {chunk} bytes, expected at most {MOST_CHUNK_BYTES}"
+    else:
+        return
+    hint = "the file is damaged, or not what it claims to be"
+    raise InputError(f"{column.name} {what}", where=where, hint=hint)
 
 
 def read_column(column: h5py.Dataset, kinds: str, file_bytes: int, where: Path) -> npt.NDArray[Any]:

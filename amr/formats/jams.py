@@ -12,7 +12,7 @@ from typing import Any
 
 from amr.errors import InputError
 from amr.formats import fields
-from amr.formats.jsonl import json_type
+from amr.formats.jsonl import json_type, refuse_half_characters
 from amr.formats.tracks import Track, Window, moment_window
 
 NAMESPACE = "tag_open"
@@ -85,6 +85,7 @@ def parse(text: str, name: str, vid: str) -> list[Track]:
         raise InputError(f"is not JSON: {error}", where=name) from error
     if not isinstance(document, dict) or not isinstance(document.get("annotations"), list):
         raise InputError("is not a JAMS file: it has no list of annotations", where=name)
+    refuse_half_characters(document, name)
     metadata = document.get("file_metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     identifiers = metadata.get("identifiers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -12,6 +13,9 @@ from amr.formats.streams import display_name, open_input
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """No record of this field is larger; a line without end must not take the memory."""
+
+HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+"""JSON can spell half of a UTF-16 pair, which no UTF-8 text can hold."""
 
 
 class LineSource(Protocol):
@@ -55,7 +59,18 @@ def parse_object(line: bytes, where: str) -> dict[str, Any]:
         raise InputError(f"is not JSON that can be read: {error}", where=where) from error
     if not isinstance(record, dict):
         raise InputError(f"is {json_type(record)}, expected a JSON object", where=where)
+    if HALF_CHARACTER.search(line):
+        refuse_half_characters(record, where)
     return record
+
+
+def refuse_half_characters(record: dict[str, Any], where: str) -> None:
+    """Refuse text that could be read here and never be written again."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1].encode("unicode_escape").decode()
+        raise InputError(f"holds {half}, half of a character", where=where) from error
 
 
 def read_objects(source: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

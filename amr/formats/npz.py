@@ -8,13 +8,17 @@ frames; it may differ from the annotated one by a second, which is no error.
 
 from __future__ import annotations
 
+import math
+import tokenize
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.lib.format as npy
+import numpy.typing as npt
 
 from amr.errors import InputError
 from amr.formats.features import (
@@ -26,6 +30,7 @@ from amr.formats.features import (
     unknown_query,
     unknown_recording,
 )
+from amr.formats.zips import damage_told, refuse_bomb
 from amr.moments import FrameGrid
 
 WINDOW_S = 1.0
@@ -34,8 +39,6 @@ AUDIO_KEY = "features"
 TEXT_KEY = "last_hidden_state"
 TEXT_PREFIX = "qid"
 SUFFIX = ".npz"
-# Deflate shrinks at most about this much: a member that claims more is not read.
-MOST_COMPRESSION = 1100
 
 
 class NpzTree:
@@ -189,10 +192,15 @@ def member_names(path: Path) -> list[str]:
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
-        raise InputError(f"is not a complete .npz file ({error})", where=path) from error
+    """The archive, whose members claim no more than it can hold."""
+    with damage_told(path, "is not a complete .npz file"):
+        archive = zipfile.ZipFile(path)
+        try:
+            refuse_bomb(archive, path)
+        except BaseException:
+            archive.close()
+            raise
+        return archive
 
 
 def read_shape(path: Path, key: str) -> tuple[int, int]:
@@ -216,24 +224,37 @@ def read_member(path: Path, key: str, *, data: bool = False) -> tuple[tuple[int,
             found = ", ".join(sorted(names)[:8]) or "none"
             raise InputError(f"key {key!r} is missing; keys found: {found}", where=path)
         info = archive.getinfo(names[key])
-        try:
-            with archive.open(info) as member:
-                version = npy.read_magic(member)
-                read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                shape, fortran, dtype = read_header(member)
-                if dtype.kind != "f" or len(shape) != 2 or min(shape) < 0:
-                    raise InputError(
-                        f"{key!r} is {dtype} of shape {shape}, expected two axes of floats", where=path
-                    )
-                wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize
-                if wanted > info.file_size or wanted > MOST_COMPRESSION * max(1, path.stat().st_size):
-                    raise InputError(f"{key!r} claims {wanted} bytes, more than the file holds", where=path)
-                if not data:
-                    return (shape[0], shape[1]), None
-                content = member.read(wanted)
-        except (zipfile.BadZipFile, EOFError, ValueError, OSError, SyntaxError, TypeError) as error:
-            raise InputError(f"{key!r} cannot be read ({error})", where=path) from error
+        with damage_told(path, f"{key!r} cannot be read"), archive.open(info) as member:
+            shape, fortran, dtype = read_header(member)
+            if dtype.kind != "f" or len(shape) != 2 or min(shape) < 0:
+                raise InputError(
+                    f"{key!r} is {dtype} of shape {shape}, expected two axes of floats", where=path
+                )
+            wanted = math.prod(shape) * dtype.itemsize
+            if wanted > info.file_size:
+                raise InputError(f"{key!r} claims {wanted} bytes, more than the file holds", where=path)
+            if not data:
+                return (shape[0], shape[1]), None
+            content = member.read(wanted)
     if len(content) != wanted:
         raise InputError(f"{key!r} ends after {len(content)} of {wanted} bytes", where=path)
     values = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-    return (shape[0], shape[1]), np.ascontiguousarray(values, dtype=np.float32)
+    return (shape[0], shape[1]), finite_float32(values)
+
+
+def read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Shape, order and type of the array that begins here. Raises ``ValueError`` where none does."""
+    version = npy.read_magic(member)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(member)
+    except (SyntaxError, TypeError, KeyError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        # The header is a Python literal of at most 10,000 letters: what its parser makes of odd ones.
+        raise ValueError(f"its header is none: {error}") from error
+    return shape, fortran, dtype
+
+
+def finite_float32(values: npt.NDArray[np.floating]) -> FloatFrames:
+    """The values as float32; one beyond its range becomes infinite, which :func:`read_array` refuses."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amr.errors import InputError
+from amr.formats.zips import damage_told, refuse_bomb
 
 Array = npt.NDArray[Any]
 
@@ -179,13 +180,10 @@ class Archive:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
+        with damage_told(self.path, "not a whole file of torch.save (zip form, torch 1.6 and later)"):
             archive = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, EOFError, ValueError) as error:
-            raise InputError(
-                "not a whole file of torch.save (zip form, torch 1.6 and later)", where=path
-            ) from error
         with archive:
+            refuse_bomb(archive, self.path)
             self.members = {info.filename: info for info in archive.infolist()}
             pickles = [name for name in self.members if name.split("/", 1)[-1] == "data.pkl"]
             if len(pickles) != 1:
@@ -201,10 +199,8 @@ class Archive:
             InputError: the member is compressed, longer, or damaged.
         """
         self._check(info, limit)
-        try:
+        with damage_told(self.path, f"damaged: {info.filename} does not read back"):
             return archive.read(info)
-        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"damaged: {info.filename} does not read back", where=self.path) from error
 
     def _check(self, info: zipfile.ZipInfo, limit: int) -> None:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:

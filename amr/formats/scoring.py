@@ -26,6 +26,9 @@ from amr.metrics.ragged import BoolArray, FloatArray, Ragged, offsets
 
 Qid = int | str
 
+MAX_CLIPS = 43_200
+"""Clips of two seconds in a day; highlights are labelled in recordings of minutes."""
+
 SET_KEY = "dataset"
 """Where a record of a mixed ground truth says which dataset it is of."""
 
@@ -255,6 +258,10 @@ def clip_labels(annotation: Annotation) -> FloatArray | None:
     if annotation.duration_s is None or not np.isfinite(annotation.duration_s):
         raise InputError("clip labels need a 'duration'", where=where)
     num_clips = max(0, int(annotation.duration_s / CLIP_S))
+    if num_clips > MAX_CLIPS:
+        raise InputError(
+            f"'duration' is {annotation.duration_s:g} s; clip labels go up to a day", where=where
+        )
     if not isinstance(ids, list) or not all(type(clip) is int and 0 <= clip < num_clips for clip in ids):
         what = f"'relevant_clip_ids' must be a list of integers from 0 to {num_clips - 1}"
         raise InputError(what, where=where)

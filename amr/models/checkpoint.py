@@ -8,7 +8,6 @@ file's size and against the network's own shapes before any number is read.
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,17 +19,17 @@ from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
-from amr.formats.streams import open_output, require_readable
+from amr.formats.streams import open_output
+from amr.formats.tensor_header import read_header as read_header  # also for amr.training.runstate
+from amr.formats.tensor_header import tensor_places
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
 
 FORMAT = "model"
 SCHEMA = "1"
-# Ours is about 20 kB: names, shapes and a few kilobytes of provenance.
-MAX_HEADER_BYTES = 16 * 1024 * 1024
 UNKNOWN_ENCODER = "unknown"
 
-_BYTES_PER_NUMBER = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 @dataclass(frozen=True)
@@ -158,33 +157,6 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     )
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file, read only when its claimed length can be.
-
-    Raises:
-        InputError: there is no such file or no header, or it claims more than the file or a header can hold.
-    """
-    require_readable(path)
-    size = Path(path).stat().st_size
-    with open(path, "rb") as file:
-        start = file.read(8)
-        if len(start) < 8:
-            raise InputError(f"cut short: {size} bytes, expected a safetensors file", where=path)
-        (length,) = struct.unpack("<Q", start)
-        if length > min(MAX_HEADER_BYTES, size - 8):
-            raise InputError(
-                f"its header claims {length} bytes of a file of {size}: cut short, or no safetensors file",
-                where=path,
-            )
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise InputError("its header is not JSON: no safetensors file", where=path) from error
-    if not isinstance(header, dict):
-        raise InputError("its header is not a JSON object: no safetensors file", where=path)
-    return header
-
-
 def shape_problem(network: torch.nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What is wrong with ``shapes`` as the parameters of ``network``, or nothing."""
     expected = {name: tuple(w.shape) for name, w in network.state_dict().items()}
@@ -237,18 +209,15 @@ def _json(said: Mapping[str, Any], key: str, kind: type, path: str | Path) -> An
 
 def _require_shapes(config: NetworkConfig, header: Mapping[str, Any], path: str | Path) -> None:
     """The header's tensors are the network's, and the file is as long as they are."""
-    shapes, num_bytes = {}, 0
-    for name, entry in header.items():
-        shape = entry.get("shape") if isinstance(entry, dict) else None
-        width = _BYTES_PER_NUMBER.get(str(entry.get("dtype"))) if isinstance(entry, dict) else None
-        if width is None or not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-            raise InputError(f"weight {name} has no shape, or a type that no weight has", where=path)
-        shapes[name] = tuple(shape)
-        num_bytes += width * math.prod(shape)
+    places = tensor_places(header, path)
+    for name, place in places.items():
+        if place.dtype not in FLOATS:
+            raise InputError(f"weight {name} is {place.dtype}, a type that no weight has", where=path)
     with torch.device("meta"):
         network = MomentNetwork(config)
-    problem = shape_problem(network, shapes)
+    problem = shape_problem(network, {name: place.shape for name, place in places.items()})
     if problem:
         raise InputError(f"does not hold the network it names: {problem}", where=path)
+    num_bytes = sum(place.num_bytes for place in places.values())
     if num_bytes > Path(path).stat().st_size:
         raise InputError(f"cut short: its weights take {num_bytes} bytes", where=path)

@@ -1,0 +1,114 @@
+"""``python -m tests.fuzz READER|all --minutes 10``: fuzz readers one after another; a line of figures each.
+
+Needs ``atheris`` (and nothing else that the tests do not need). Everything is kept under ``--folder``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.fuzz.target import READERS
+
+EXECUTED = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
+STATUS = re.compile(r"#(\d+)\s.*?cov: (\d+) ft: (\d+)")
+MOST_RESTARTS = 40
+SLACK_S = 120.0
+
+
+def fuzz(reader: str, minutes: float, folder: Path, seed: int) -> dict[str, object]:
+    """Run the fuzzer until the time is over, again after each crash; the figures."""
+    corpus, findings = folder / reader / "corpus", folder / reader / "findings"
+    corpus.mkdir(parents=True, exist_ok=True)
+    findings.mkdir(parents=True, exist_ok=True)
+    inputs, edges, used_s, cpu_s, stops = 0, 0, 0.0, 0.0, 0
+    log = folder / reader / "log.txt"
+    while used_s < 60 * minutes - 1 and stops < MOST_RESTARTS:
+        seconds = round(60 * minutes - used_s)
+        begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        code, told = run_once(reader, corpus, findings, seconds, seed + stops, log)
+        used_s += time.monotonic() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        ran, covered = figures(told)
+        inputs, edges = inputs + ran, max(edges, covered)
+        if code != 0:
+            stops += 1
+            if ran == 0:
+                break  # it does not even begin
+    files = [path.name for path in findings.iterdir() if path.suffix not in (".txt", ".dict")]
+    lines = lines_reached(reader, corpus)
+    return {
+        "reader": reader,
+        "inputs": inputs,
+        "minutes": round(used_s / 60, 1),
+        "cpu_minutes": round(cpu_s / 60, 1),
+        "edges": edges,
+        "corpus": len(list(corpus.iterdir())),
+        "lines": f"{sum(hit for hit, _ in lines.values())}/{sum(total for _, total in lines.values())}",
+        "stops": stops,
+        "findings": sorted(files),
+    }
+
+
+def run_once(
+    reader: str, corpus: Path, findings: Path, seconds: int, seed: int, log: Path
+) -> tuple[int, str]:
+    """One process of :mod:`tests.fuzz.engine`; its exit status and what it told."""
+    command = [sys.executable, "-m", "tests.fuzz.engine", reader, "--corpus", str(corpus)]
+    command += ["--findings", str(findings), "--seconds", str(seconds), "--seed", str(seed)]
+    with open(log, "ab") as file:
+        start = file.tell()
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+        try:
+            code = process.wait(timeout=seconds + SLACK_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+    with open(log, "rb") as file:
+        file.seek(start)
+        return code, file.read().decode("utf-8", "replace")
+
+
+def figures(told: str) -> tuple[int, int]:
+    """Inputs and edges by libFuzzer's lines."""
+    status = [(int(m[1]), int(m[2])) for m in STATUS.finditer(told)]
+    executed = EXECUTED.findall(told)
+    inputs = int(executed[-1]) if executed else max((count for count, _ in status), default=0)
+    return inputs, max((edges for _, edges in status), default=0)
+
+
+def lines_reached(reader: str, corpus: Path) -> dict[str, tuple[int, int]]:
+    """By replaying the corpus in a process of its own."""
+    command = [sys.executable, "-m", "tests.fuzz.reached", reader, str(corpus)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    try:
+        found: dict[str, tuple[int, int]] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        print(done.stderr[-2000:], file=sys.stderr)
+        return {}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("readers", nargs="+", choices=[*READERS, "all"])
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
+    parser.add_argument("--folder", type=Path, default=Path("build/fuzz"), help="corpora, findings and logs")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    readers = READERS if "all" in options.readers else options.readers
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for reader in readers:
+        result = fuzz(reader, options.minutes, options.folder, options.seed)
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a reader: what it is fed first, and how it reads a file of any bytes."""

@@ -1,0 +1,101 @@
+"""Sound in libsndfile's formats. Only our own lines guide the fuzzer: libsndfile is not instrumented."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from amr.audio.headers import id3_bytes, missing_bytes, mp3_has_length, ogg_is_cut
+from amr.audio.read import MonoStream
+from amr.errors import AmrError
+from amr.simulation.decode import decode_span, long_header
+from tests.fuzz.target import RawMutation, Target
+
+FORMS = (
+    ("WAV", "PCM_16", 1),
+    ("WAV", "FLOAT", 2),
+    ("WAV", "IMA_ADPCM", 1),
+    ("WAVEX", "PCM_24", 2),
+    ("FLAC", "PCM_16", 1),
+    ("OGG", "VORBIS", 1),
+    ("OGG", "OPUS", 1),
+    ("MP3", "MPEG_LAYER_III", 1),
+    ("AIFF", "PCM_16", 1),
+    ("AU", "ULAW", 1),
+    ("CAF", "ALAC_16", 1),
+    ("W64", "PCM_16", 1),
+    ("RF64", "PCM_16", 1),
+)
+MOST_BLOCKS = 12
+ODD_SIZES = (0, 1, 7, 0x7FFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF, 0xFFFFFF00, 44100, 384000)
+
+
+def seeds() -> list[bytes]:
+    samples = (np.sin(np.arange(2400) / 7)[:, None] * [0.5, -0.3]).astype(np.float32)
+    found = []
+    for form, subtype, channels in FORMS:
+        buffer = io.BytesIO()
+        rate_hz = 48000 if subtype in ("OPUS", "MPEG_LAYER_III") else 8000
+        soundfile.write(buffer, samples[:, :channels], rate_hz, format=form, subtype=subtype)
+        found.append(buffer.getvalue())
+    mp3 = found[7]
+    frame = mp3.find(b"\xff\xfb", 4)
+    return [*found, mp3[max(frame, 0) :], b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10) + mp3]
+
+
+def read(data: bytes, folder: Path) -> None:
+    for name in ("x.wav", "x.m4a"):  # the second goes to ffmpeg where libsndfile refuses it
+        path = folder / name
+        path.write_bytes(data)
+        with suppress(AmrError):
+            for block in islice(MonoStream(path, 16_000), MOST_BLOCKS):
+                assert block.ndim == 1
+                assert np.isfinite(block).all()
+    ogg_is_cut(path)
+    mp3_has_length(path)
+    id3_bytes(data[:10])
+    missing_bytes(data.decode("latin1"))
+    with suppress(AmrError):
+        found = long_header(path, 0.1)
+        if found:
+            decode_span(path, found[0] // 2, min(1000, found[0] // 4 + 1))
+
+
+def mutate(data: bytes, rng: random.Random, raw: RawMutation) -> bytes:
+    """Half the time a size or rate of the header becomes an odd one."""
+    if rng.random() < 0.5 or len(data) < 64:
+        return raw(data)
+    place, kind = rng.randrange(4, min(len(data) - 8, 200)), rng.choice((">I", "<I", "<Q", ">H", "<H"))
+    size = struct.calcsize(kind)
+    value = rng.choice(ODD_SIZES) % 2 ** (8 * size)
+    return data[:place] + struct.pack(kind, value) + data[place + size :]
+
+
+TARGET = Target(
+    read=read,
+    seeds=seeds,
+    modules=("amr.audio.decode", "amr.audio.headers", "amr.audio.read"),
+    words=(
+        b"data",
+        b"fmt ",
+        b"fLaC",
+        b"OggS",
+        b"SSND",
+        b"RIFF",
+        b"ds64",
+        b"ID3",
+        b"Xing",
+        b"caff",
+        b".snd",
+        b"LIST",
+    ),
+    mutate=mutate,
+    max_bytes=65536,
+)
