@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The held-out sets on which judge_default.py judges a model: annotations and features.
+#   examples/heldout_sets.sh DATA OUT
+# DATA holds open/ and evaluation_nc/, each with foreground.csv and background.csv, open/ also real.csv. OUT gets
+#   scenes, absent                   the test set of simulate_open.sh; its queries where they are absent
+#   paraphrased, absent_paraphrased  the same questions in the words of paraphrases.csv
+#   esc, absent_esc                  scenes of ESC-50 classes that no training clip has
+#   real                             annotated natural recordings
+# as OUT/*.jsonl with features in scenes.h5, esc.h5 and real.h5. SCENES=DIR takes a test set that is there already
+# (DIR/annotations.jsonl, DIR/recipe.jsonl, features in DIR.h5). The same command again makes what is missing.
+# evaluation_nc is for measuring only: keep OUT out of the repository and out of training.
+set -euo pipefail
+data=$1 out=$2
+amr=${AMR:-amr} python=${PYTHON:-python3}
+here=$(dirname "$0")
+mkdir -p "$out"
+
+simulate() { # name, recordings, seed, options: features and annotations, no audio files
+  [ -s "$out/$1/annotations.jsonl" ] && [ -s "$out/$1.h5" ] && return
+  $amr simulate --preset castella-like --duration 60 --count "$2" --seed "$3" --features "$out/$1.h5" \
+    -o "$out/$1" --resume --format table "${@:4}"
+}
+
+if [ -n "${SCENES:-}" ]; then
+  [ -e "$out/scenes.h5" ] || ln -s "$(realpath "$SCENES.h5")" "$out/scenes.h5"
+else
+  SCENES=$out/scenes
+  simulate scenes 500 3 --foreground "$data/open/foreground.csv" --background "$data/open/background.csv" \
+    --split test --where 'domain!=designed' --name-prefix test-
+fi
+
+$python "$here/heldout_annotations.py" tables "$data" "$out"
+simulate esc 200 4 --foreground "$out/esc_clips.csv" --foreground-root "$data" --background \
+  "$out/esc_backgrounds.csv" --background-root "$data" --name-prefix esc-
+
+[ -s "$out/real.h5" ] || $amr extract "$data/open/real" -o "$out/real.h5" --resume
+
+$python "$here/heldout_annotations.py" write "$data" "$out" "$SCENES"
