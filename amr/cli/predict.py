@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,13 @@ EXPLAINED = 5
 TRIAL_ROWS = 10
 
 
+class Group(str, Enum):
+    """What ``--top`` counts."""
+
+    NONE = "none"
+    RECORDING = "recording"
+
+
 def predict(
     inputs: Annotated[
         list[str] | None,
@@ -41,6 +49,14 @@ def predict(
         str | None,
         typer.Option(metavar="FILE", help="Questions: JSONL with 'query' (and 'qid', 'vid'), or one a line."),
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A clip: find what sounds like it, together with the words where some are given. Several "
+            "clips are examples of one sound.",
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -53,6 +69,27 @@ def predict(
     top: Annotated[
         int | None, typer.Option(min=1, help="Moments a query over all recordings, best first.")
     ] = None,
+    group: Annotated[
+        Group,
+        typer.Option(
+            help="--top counts moments over all recordings (none), or recordings with their moments."
+        ),
+    ] = Group.NONE,
+    shortlist: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="--top: ask only where the similarity of all frames finds its N best moments. Default: all, "
+            "and five times --top, at least 100, where every feature file has an index.",
+        ),
+    ] = None,
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index",
+            help="Make the indexes of the feature files, or bring them up to date; see docs/archive.md.",
+        ),
+    ] = False,
     min_score: Annotated[
         float | None, typer.Option(help="Drop moments below this score; an answer may then be empty.")
     ] = None,
@@ -110,43 +147,58 @@ def predict(
     At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
     'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].
     """
+    from amr.cli.predict_archive import Wish, add_examples, make_indexes, open_archive, shortlisted
     from amr.cli.predict_inputs import Want, open_session
     from amr.cli.predict_model import choose_finder, known_identity, load_network, require_fit
+    from amr.errors import UsageError
     from amr.formats.streams import require_writable
     from amr.retrieval.prior import is_prior
-    from amr.retrieval.search import AnswerOptions, best_over_all, plan, search
+    from amr.retrieval.search import AnswerOptions, plan, search
 
     refuse_two_readers([*(inputs or []), queries, tune])
+    if tune is not None and like:
+        raise UsageError("is tuned on words", where="--tune", hint="leave --like out")
     if output is not None:
         require_writable(output, force=force)
     settings = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
     given = {name: value for name, value in settings.items() if value is not None}
     failures = Failures("predict")
-    asked = gather_queries(query or [], queries, needed=tune is None)
+    asked = gather_queries(query or [], queries, needed=not (tune or index or like))
+    wish = Wish(top, shortlist, group is Group.RECORDING, saliency, quiet)
+    wish.check()
     network = load_network(model, device, compat)
     want = Want(is_prior(model), network is not None, known_identity(network), encoder, hop, device)
     with open_session(inputs or [], asked, want, workers=workers, quiet=quiet) as session:
         library = session.library
         if network is not None:
             require_fit(network, session.reader, session.encoder)
+        if index:
+            make_indexes(session, quiet=quiet)
+            if not (asked or like or tune):
+                return
         finder = choose_finder(model, network, session.encoder, session.reader, given, nms)
         if tune is not None:
             print_trials(tune, library, finder, as_table=wants_table(format_, output))
             return
         if verbose and session.encoder is not None:
             explain(session.encoder, asked)
-        found: Iterable[Prediction] = search(
-            plan(asked, library),
-            library,
-            finder,
-            AnswerOptions(top_k=top_k, min_score=min_score, with_saliency=saliency),
-            (lambda _, error: failures.note(error)) if keep_going else None,
-        )
-        if top is not None:
-            found = best_over_all(found, top)
-        write(
-            found, as_table=wants_table(format_, output), rows=top or TABLE_ROWS, output=output, force=force
-        )
+        if like:
+            asked = add_examples(like, asked, finder)
+        kept = AnswerOptions(top_k=top_k, min_score=min_score, with_saliency=saliency)
+        with open_archive(session, finder, asked, wish) as archive:
+            found: Iterable[Prediction]
+            if archive is not None:
+                found = shortlisted(archive, asked, kept, wish)
+            else:
+                passed_over = (lambda _, error: failures.note(error)) if keep_going else None
+                found = wish.best(search(plan(asked, library), library, finder, kept, passed_over))
+            write(
+                found,
+                as_table=wants_table(format_, output),
+                rows=None if wish.recordings else top or TABLE_ROWS,
+                output=output,
+                force=force,
+            )
     failures.end()
 
 
@@ -181,7 +233,7 @@ def explain(encoder: Encoder, asked: list[Query]) -> None:
 
 
 def write(
-    found: Iterable[Prediction], *, as_table: bool, rows: int, output: Path | None, force: bool
+    found: Iterable[Prediction], *, as_table: bool, rows: int | None, output: Path | None, force: bool
 ) -> None:
     """Write predictions: a record as soon as it is known, or a table when all are."""
     from amr.cli.predict_output import table

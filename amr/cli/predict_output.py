@@ -8,8 +8,10 @@ from amr.cli.tables import bar, clock, columns
 from amr.formats.predictions import Prediction
 
 
-def table(predictions: Iterable[Prediction], rows: int) -> list[str]:
+def table(predictions: Iterable[Prediction], rows: int | None) -> list[str]:
     """For each query its moments over all recordings, best first, at most ``rows`` of them.
+
+    Where ``rows`` is None the moments of a recording stay together, in the order of the predictions.
 
     A row: recording, start – end as m:ss.s, score as a bar and a number.
     """
@@ -20,8 +22,8 @@ def table(predictions: Iterable[Prediction], rows: int) -> list[str]:
     lines: list[str] = []
     for query, found in by_query.items():
         lines += ["", query] if lines else [query]
-        lines += moment_rows(sorted(found, key=lambda row: row[0])[:rows])
-        if len(found) > rows:
+        lines += moment_rows(found if rows is None else sorted(found, key=lambda row: row[0])[:rows])
+        if rows is not None and len(found) > rows:
             lines.append(f"  … and {len(found) - rows} more; --top {len(found)} shows them")
         if not found:
             lines.append("  nothing found above --min-score")

@@ -1,4 +1,4 @@
-"""A feature file by rows, whatever recording they belong to: for reading stretches, and everything in blocks."""
+"""A feature file by rows, whatever recording they belong to: to read stretches, or everything in blocks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class FeatureRows(FeatureFile):
     Raises:
         InputError: it is not a feature file of this schema, or damaged.
     """
+
+    def __enter__(self) -> FeatureRows:
+        return self
 
     @property
     def start(self) -> npt.NDArray[np.int64]:

@@ -184,7 +184,7 @@ class SegmentWriter:
             file.write(json.dumps(head).encode("ascii").ljust(HEAD_BYTES - 1) + b"\n")
             for values in self.table:
                 file.write(values.astype("<f4").tobytes())
-            file.write(memoryview(self.levels))
+            file.write(self.levels.data)
         return SegmentKey(rows, sha256)
 
 
@@ -216,7 +216,7 @@ class Segment:
         if os.fstat(self.handle).st_size != self.levels_at + self.rows * self.axes:
             raise damaged(self.path, "is cut, or longer than it should be")
         data = np.empty((3, num_blocks(self.rows), self.axes), dtype="<f4")
-        self._read([memoryview(data).cast("B")], HEAD_BYTES)
+        self._read([data.data.cast("B")], HEAD_BYTES)
         if not np.isfinite(data).all():
             raise damaged(self.path, "holds values that are not finite numbers")
         return Table(*data)
@@ -252,7 +252,7 @@ class Segment:
         for start in range(0, len(kept), AXES_AT_ONCE):
             some = kept[start : start + AXES_AT_ONCE]
             for row, axis in enumerate(some):
-                self._read([memoryview(levels[row])], self.levels_at + int(axis) * self.rows)
+                self._read([levels[row].data], self.levels_at + int(axis) * self.rows)
             weights = step[:, some] * vector[some]
             for number, block in enumerate(blocks_of(self.rows)):
                 tile = values[: len(some), : block.stop - block.start]

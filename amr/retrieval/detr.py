@@ -21,7 +21,16 @@ from amr.models.lighthouse import is_archive, read_lighthouse
 from amr.models.network import MomentNetwork
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
-from amr.retrieval.detr_windows import Heard, cut, extent, merge_moments, merge_saliency, suppress
+from amr.retrieval.detr_windows import (
+    Heard,
+    by_score,
+    cut,
+    extent,
+    merge_moments,
+    merge_saliency,
+    suppress,
+)
+from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.find import Answer, WindowFinder
 from amr.retrieval.library import Recording
 from amr.retrieval.sentences import Sentences
@@ -39,11 +48,13 @@ class Ask:
     Args:
         name: the recording's, for messages.
         frames: ``(frames, audio_dim)``.
-        grid: where the frames lie in time.
+        grid: where the recording's frames lie in time.
         duration_s: the recording's length.
         tokens: ``(tokens, text_dim)`` of the query.
         similarity: ``(frames,)`` similarity of each frame to the query in the joint space, for networks that
             take it.
+        first_frame: ``frames`` begin with this one. All else is of the whole recording; of its windows those
+            are heard that lie within ``frames``.
     """
 
     name: str
@@ -52,6 +63,18 @@ class Ask:
     duration_s: float
     tokens: FloatArray
     similarity: FloatArray | None = None
+    first_frame: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``frames`` are all of the recording's."""
+        return len(self.frames) == self.grid.num_frames
+
+    def windows(self, window_frames: int) -> list[range]:
+        """The windows to hear: of a stretch of a recording, those of the whole one that lie within it."""
+        windows = cut(self.grid.num_frames, window_frames)
+        stop = self.first_frame + len(self.frames)
+        return [each for each in windows if self.first_frame <= each.start and each.stop <= stop]
 
 
 class MomentModel:
@@ -123,7 +146,7 @@ class MomentModel:
         batch: list[tuple[_Pending, range]] = []
         for ask in asks:
             self._require_takes(ask)
-            pending = _Pending(ask, cut(len(ask.frames), self.config.window_frames))
+            pending = _Pending(ask, ask.windows(self.config.window_frames))
             waiting.append(pending)
             for window in pending.windows:
                 batch.append((pending, window))
@@ -157,7 +180,7 @@ class MomentModel:
         """The network on a batch of windows; the answers go to where the windows came from."""
         channels = self.config.similarity_channels
         inputs = pad_inputs(
-            [p.ask.frames[w.start : w.stop] for p, w in batch],
+            [p.frames(w) for p, w in batch],
             [p.ask.tokens[: self.config.max_tokens] for p, _ in batch],
             [p.curves(channels)[w.start : w.stop] for p, w in batch] if channels else None,
         )
@@ -179,6 +202,11 @@ class _Pending:
     @property
     def is_complete(self) -> bool:
         return len(self.heard) == len(self.windows)
+
+    def frames(self, window: range) -> FloatArray:
+        """``(len(window), audio_dim)``."""
+        first = self.ask.first_frame
+        return self.ask.frames[window.start - first : window.stop - first]
 
     def curves(self, channels: int) -> FloatArray:
         """``(frames, channels)``, made from the whole recording once."""
@@ -204,7 +232,8 @@ class _Pending:
         moments = merge_moments(self.heard, ask.grid, ask.duration_s)
         if nms is not None:
             moments = suppress(moments, nms)
-        return Answer(moments[:top_k], merge_saliency(self.heard, len(ask.frames)))
+        saliency = merge_saliency(self.heard, len(ask.frames)) if ask.is_whole else None
+        return Answer(moments[:top_k], saliency)
 
 
 def _answers(outputs: Outputs) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
@@ -248,6 +277,45 @@ class DetrFinder:
                 yield answers
                 sizes.popleft()
                 answers = []
+
+    def stretches(self, candidates: Sequence[Candidate], num_frames: int) -> list[range]:
+        """The recording's windows that hold a candidate, or, of a long one, the surroundings of its peak."""
+        window_frames = self.model.config.window_frames
+        reach = window_frames // 2
+        heard = [
+            range(max(each.first, each.peak - reach), min(each.stop, each.peak + reach + 1))
+            for each in candidates
+        ]
+        windows = cut(num_frames, window_frames)
+        return united(w for w in windows if any(w.start < h.stop and h.start < w.stop for h in heard))
+
+    def find_excerpts(self, excerpts: Iterable[Excerpt], query: Query) -> Iterator[Answer]:
+        """For each excerpt one answer, in order; batches go across recordings."""
+        sizes: deque[int] = deque()
+
+        def asks() -> Iterator[Ask]:
+            for excerpt in excerpts:
+                sizes.append(len(excerpt.stretches))
+                yield from self.excerpt_asks(excerpt, query)
+
+        moments: list[list[ScoredMoment]] = []
+        for answer in self.model.stream(asks(), nms=self.nms):
+            moments.append(answer.moments)
+            if len(moments) == sizes[0]:
+                yield Answer(by_score([moment for each in moments for moment in each]))
+                sizes.popleft()
+                moments = []
+
+    def excerpt_asks(self, excerpt: Excerpt, query: Query) -> list[Ask]:
+        """The query, asked of each stretch of a recording."""
+        [tokens] = self.sentences.tokens([query])
+        grid, duration_s, curve = excerpt.grid, excerpt.duration_s, None
+        if self.model.config.similarity_channels and self.similarity is not None:
+            curve = self.similarity.sharpened(excerpt, query.text)
+        return [
+            Ask(excerpt.vid, each.frames, grid, duration_s, tokens, curve, each.first)
+            for each in excerpt.stretches
+        ]
 
     def asks(self, recording: Recording, queries: Sequence[Query]) -> list[Ask]:
         """The queries, asked of one recording."""

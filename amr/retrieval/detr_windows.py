@@ -71,7 +71,7 @@ def merge_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float) ->
     windows = join_cut_moments(heard, grid, duration_s)
     moments = [moment for found in windows for moment in found]
     window_of = np.repeat(np.arange(len(windows)), [len(found) for found in windows])
-    at_cut = [near_cut(moments[k], heard, int(window_of[k]), grid, duration_s) for k in range(len(moments))]
+    at_cut = [near_cut(moments[k], heard[window_of[k]].frames, grid, duration_s) for k in range(len(moments))]
     table = np.array(moments, dtype=np.float64).reshape(-1, 3)
     whole = ~fragments(table, window_of, np.array(at_cut, dtype=bool))
     return greedy(table[whole], SAME_MOMENT_IOU, window_of[whole])
@@ -100,14 +100,12 @@ def join_cut_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float)
     return joined
 
 
-def near_cut(
-    moment: ScoredMoment, heard: Sequence[Heard], number: int, grid: FrameGrid, duration_s: float
-) -> bool:
-    """Whether a moment of window ``number`` ends where the window does and the recording does not."""
-    seen = extent(heard[number].frames, grid, duration_s)
+def near_cut(moment: ScoredMoment, window: range, grid: FrameGrid, duration_s: float) -> bool:
+    """Whether a moment of a window ends where the window does and the recording does not."""
+    seen = extent(window, grid, duration_s)
     near_s = EDGE_FRAMES * grid.hop_s
-    starts = number > 0 and moment.start_s <= seen.start_s + near_s
-    return starts or (number < len(heard) - 1 and moment.end_s >= seen.end_s - near_s)
+    starts = window.start > 0 and moment.start_s <= seen.start_s + near_s
+    return starts or (window.stop < grid.num_frames and moment.end_s >= seen.end_s - near_s)
 
 
 def fragments(table: Table, window_of: Numbers, at_cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

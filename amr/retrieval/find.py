@@ -13,11 +13,17 @@ from amr.encoders.base import Encoder
 from amr.formats.queries import Query
 from amr.moments import ScoredMoment
 from amr.retrieval import window
+from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.library import Recording
 from amr.retrieval.sentences import EncodedSentences
 
 BLOCK_FRAMES = 8192
 """Frames that are taken into the joint space at once: bounds the memory for recordings of any length."""
+
+WHOLE_FRAMES = 256
+"""Recordings of up to so many frames are heard whole; of longer ones the moments, with context."""
+CONTEXT_FRAMES = 16
+"""Frames that are heard on either side of a moment's ends and of its peak."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,18 @@ class PriorFinder:
 
 @dataclass
 class WindowFinder:
-    """The sliding-window baseline (``amr.retrieval.window``); each distinct query is encoded once."""
+    """The sliding-window baseline (``amr.retrieval.window``); each distinct query is encoded once.
+
+    Args:
+        encoder: gives the joint space.
+        options: how a curve is cut.
+        examples: joint vectors of queries that are not, or not only, words (``amr.retrieval.like``), by text.
+    """
 
     encoder: Encoder
     options: window.WindowOptions
     listens: bool = True
+    examples: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     sentences: EncodedSentences = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,16 +93,51 @@ class WindowFinder:
         moments = window.find_moments(curve, recording.grid, recording.duration_s, self.options)
         return Answer(moments, window.saliency(curve, self.options))
 
+    def stretches(self, candidates: Sequence[Candidate], num_frames: int) -> list[range]:
+        """A short recording whole; of a longer one the surroundings of each moment's ends and peak."""
+        if num_frames <= WHOLE_FRAMES:
+            return [range(num_frames)]
+        places = [place for each in candidates for place in (each.first, each.peak, each.stop)]
+        return united(
+            range(max(0, place - CONTEXT_FRAMES), min(num_frames, place + CONTEXT_FRAMES + 1))
+            for place in places
+        )
+
+    def find_excerpts(self, excerpts: Iterable[Excerpt], query: Query) -> Iterator[Answer]:
+        """Moments of the whole curve of each recording, exact wherever frames were heard."""
+        for excerpt in excerpts:
+            curve = self.sharpened(excerpt, query.text)
+            yield Answer(window.find_moments(curve, excerpt.grid, excerpt.duration_s, self.options))
+
+    def sharpened(self, excerpt: Excerpt, query: str) -> npt.NDArray[np.float32]:
+        """The curve of an excerpt's whole recording, exact wherever frames were heard."""
+        curve: npt.NDArray[np.float32] = excerpt.curve.copy()
+        exact = self.curves(np.concatenate([each.frames for each in excerpt.stretches]), [query])[:, 0]
+        done = 0
+        for stretch in excerpt.stretches:
+            curve[stretch.first : stretch.stop] = exact[done : done + len(stretch.frames)]
+            done += len(stretch.frames)
+        return curve
+
     def similarity(self, recording: Recording, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """Inner products in the joint space, ``(frames, queries)``."""
+        return self.curves(recording.frames, queries)
+
+    def curves(self, frames: npt.NDArray[np.float32], queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """``(frames, queries)`` similarities of frames ``(frames, dimension)``."""
         text = self.joint_text(queries)
-        curves = np.empty((len(recording.frames), len(queries)), dtype=np.float32)
-        for start in range(0, len(recording.frames), BLOCK_FRAMES):
-            block = recording.frames[start : start + BLOCK_FRAMES]
+        curves = np.empty((len(frames), len(queries)), dtype=np.float32)
+        for start in range(0, len(frames), BLOCK_FRAMES):
+            block = frames[start : start + BLOCK_FRAMES]
             curves[start : start + BLOCK_FRAMES] = self.encoder.joint_audio(block) @ text.T
         return curves
 
     def joint_text(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """The queries in the joint space, ``(queries, joint_dimension)``."""
-        pooled = np.stack([features.pooled for features in self.sentences.features(queries)])
-        return self.encoder.joint_text(pooled)
+        words = [text for text in dict.fromkeys(queries) if text not in self.examples]
+        known = dict(self.examples)
+        if words:
+            pooled = np.stack([features.pooled for features in self.sentences.features(words)])
+            known.update(zip(words, self.encoder.joint_text(pooled), strict=True))
+        vectors: npt.NDArray[np.float32] = np.stack([known[text] for text in queries])
+        return vectors

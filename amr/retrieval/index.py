@@ -8,9 +8,9 @@ what differs or is new is made. Adding recordings to a file therefore makes the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +214,7 @@ def updated(
         if not np.isfinite(joint).all():
             raise InputError("holds frames that are not finite numbers", where=features.path)
         writer.put(block, joint)
-        return hashlib.sha256(stored).digest()
+        return hashlib.sha256(stored.data).digest()
 
     return writer.write(folder, number, digest_of(in_threads(digest, rows)))
 
@@ -224,7 +224,7 @@ def read_digest(features: FeatureRows, start: int, rows: int) -> str:
     return digest_of(
         in_threads(
             lambda block: hashlib.sha256(
-                features.rows(start + block.start, start + block.stop)
+                features.rows(start + block.start, start + block.stop).data
             ).digest(),
             rows,
         )

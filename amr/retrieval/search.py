@@ -14,6 +14,8 @@ from amr.retrieval.library import Library, Recording
 
 TIME_DECIMALS = 3
 SCORE_DECIMALS = 4
+PRUNE_FROM = 1000
+"""As many moments beyond those wanted are collected before the worst are dropped: sorting seldom is quick."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +134,49 @@ def prediction(query: Query, answer: Answer, duration_s: float, options: AnswerO
 def best_over_all(predictions: Iterable[Prediction], top: int) -> list[Prediction]:
     """The ``top`` moments a query over all recordings; records by falling best score, others dropped.
 
-    Queries are told apart by their text and keep their order.
+    Queries are told apart by their text and keep their order. No more is held than twice what is wanted.
     """
-    by_query: dict[str, list[Prediction]] = {}
+    by_query: dict[str, _Best] = {}
     for record in predictions:
-        by_query.setdefault(record.query, []).append(record)
-    best = []
-    for records in by_query.values():
-        ranked = [
-            (-window[2], order, rank)
-            for order, record in enumerate(records)
-            for rank, window in enumerate(record.windows)
-        ]
-        kept: dict[int, list[list[float]]] = {}
-        for _, order, rank in sorted(ranked)[:top]:
-            kept.setdefault(order, []).append(records[order].windows[rank])
-        best += [replace(records[order], windows=windows) for order, windows in kept.items()]
-    return best
+        by_query.setdefault(record.query, _Best(top)).add(record)
+    return [record for best in by_query.values() for record in best.records()]
+
+
+def best_recordings(predictions: Iterable[Prediction], top: int) -> list[Prediction]:
+    """The ``top`` recordings a query, by their best moments, each with all of its moments."""
+    by_query: dict[str, list[tuple[float, int, Prediction]]] = {}
+    for order, record in enumerate(predictions):
+        best = by_query.setdefault(record.query, [])
+        if record.windows:
+            best.append((-record.windows[0][2], order, record))
+        if len(best) >= PRUNE_FROM + 2 * top:
+            best[:] = sorted(best, key=lambda each: each[:2])[:top]
+    return [
+        record for best in by_query.values() for _, _, record in sorted(best, key=lambda each: each[:2])[:top]
+    ]
+
+
+class _Best:
+    """The best moments of one query, so far."""
+
+    def __init__(self, top: int) -> None:
+        self.top = top
+        self.seen = 0
+        # (-score, record's number, rank in the record, record): no two are equal in the first three
+        self.moments: list[tuple[float, int, int, Prediction]] = []
+
+    def add(self, record: Prediction) -> None:
+        self.moments += [(-w[2], self.seen, rank, record) for rank, w in enumerate(record.windows)]
+        self.seen += 1
+        if len(self.moments) >= PRUNE_FROM + 2 * self.top:
+            self.prune()
+
+    def prune(self) -> None:
+        self.moments = sorted(self.moments, key=lambda each: each[:3])[: self.top]
+
+    def records(self) -> list[Prediction]:
+        self.prune()
+        kept: dict[int, tuple[Prediction, list[list[float]]]] = {}
+        for _, number, rank, record in self.moments:
+            kept.setdefault(number, (record, []))[1].append(record.windows[rank])
+        return [replace(record, windows=windows) for record, windows in kept.values()]

@@ -1,0 +1,128 @@
+"""Query by example: a clip as a point of the joint space, alone or together with words.
+
+Where a sentence is a mixture of classes (``yamnet``), so is a clip: t = softmax(3 m), where m is how far each
+class lies above its usual level in the mean of the clip's frames. Similarities and scores then mean what they
+mean for sentences. Elsewhere a clip is the direction of the mean of its frames, as sentences are directions.
+``docs/archive.md`` has the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.audio.read import MonoStream
+from amr.encoders.base import Encoder
+from amr.encoders.stream import encode_stream
+from amr.errors import InputError
+from amr.formats.queries import Query
+from amr.retrieval.find import WindowFinder
+
+PREFIX = "like:"
+SHARPNESS = 3.0
+SHORTEST_S = 0.1
+LONGEST_S = 60.0
+SILENT_PEAK = 1e-4  # -80 dB of full scale
+
+Vector = npt.NDArray[np.float32]
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound that others should be like: its name and its frames ``(frames, dimension)``."""
+
+    name: str
+    frames: npt.NDArray[np.float32]
+
+
+def read_clip(path: str | Path, encoder: Encoder) -> Clip:
+    """A clip through the encoder.
+
+    Raises:
+        InputError: it is missing, empty, broken, silent, too short or too long.
+        MissingError: it needs an ffmpeg that is not here.
+    """
+    stream = _Watched(path, encoder.identity.sample_rate_hz)
+    frames = np.concatenate(list(encode_stream(encoder, stream)))
+    if stream.duration_s < SHORTEST_S:
+        raise InputError(
+            f"is {stream.duration_s:.3f} s long, an example needs at least {SHORTEST_S:g} s", where=path
+        )
+    if stream.peak < SILENT_PEAK:
+        raise InputError("is silent, nothing can be like it", where=path)
+    return Clip(Path(path).name, frames)
+
+
+class _Watched:
+    """A clip's samples, and how loud and long they were; stops where a clip becomes a recording."""
+
+    def __init__(self, path: str | Path, rate_hz: int) -> None:
+        self.path = path
+        self.rate_hz = rate_hz
+        self.stream = MonoStream(path, rate_hz)
+        self.peak = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        return self.stream.duration_s
+
+    def __iter__(self) -> Iterator[Samples]:
+        count = 0
+        for block in self.stream:
+            count += len(block)
+            if count > LONGEST_S * self.rate_hz:
+                hint = "cut out the sound that is meant"
+                raise InputError(f"is longer than {LONGEST_S:g} s", where=self.path, hint=hint)
+            self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+            yield block
+
+
+def is_mixture(encoder: Encoder) -> bool:
+    """Whether the encoder's sentences are mixtures of classes, not directions."""
+    return encoder.identity.name == "yamnet"
+
+
+def vector_of(clips: Sequence[Clip], encoder: Encoder) -> Vector:
+    """``(joint_dimension,)``: what the clips have in common, each counting the same."""
+    means = np.stack([encoder.joint_audio(clip.frames).mean(axis=0) for clip in clips])
+    if not is_mixture(encoder):
+        return direction(np.stack([direction(mean) for mean in means]).mean(axis=0))
+    weights = np.exp(SHARPNESS * (means - means.max(axis=1, keepdims=True)))
+    mixture: Vector = (weights / weights.sum(axis=1, keepdims=True)).mean(axis=0).astype(np.float32)
+    return mixture
+
+
+def together(words: Vector, example: Vector, encoder: Encoder) -> Vector:
+    """Words and an example as one query, each counting half."""
+    if is_mixture(encoder):
+        mean: Vector = np.mean([words, example], axis=0, dtype=np.float32)
+        return mean
+    return direction(direction(words) + direction(example))
+
+
+def direction(vector: Vector) -> Vector:
+    """The unit vector; zero stays zero."""
+    unit: Vector = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit
+
+
+def ask_alike(queries: Sequence[Query], clips: Sequence[Clip], finder: WindowFinder) -> list[Query]:
+    """The queries with the clips added to each, or the clips as the one query.
+
+    Their text says so, ``like:bark.wav`` or ``a dog like:bark.wav``, and the finder knows it by that text.
+    """
+    name = " ".join(PREFIX + clip.name for clip in clips)
+    example = vector_of(clips, finder.encoder)
+    if not queries:
+        finder.examples[name] = example
+        return [Query(text=name, where="--like")]
+    texts = [f"{query.text} {name}" for query in queries]
+    words = finder.joint_text([query.text for query in queries])
+    for text, vector in zip(texts, words, strict=True):
+        finder.examples[text] = together(vector, example, finder.encoder)
+    return [replace(query, text=text) for query, text in zip(queries, texts, strict=True)]
