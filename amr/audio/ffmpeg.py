@@ -24,6 +24,11 @@ AU_FLOAT = 6
 LARGEST_AU_OFFSET = 2**16
 MOST_CHANNELS = 1024
 BLOCK_SAMPLES = 2**18
+CONTAINERS = (
+    "mov,matroska,asf,avi,flv,mpeg,mpegts,rm,aac,loas,ac3,eac3,dts,truehd,mp3,ape,wv,tta,tak,mpc,mpc8,amr,amrnb,"
+    "amrwb,gsm,dsf,iff,wav,w64,aiff,au,caf,flac,ogg"
+)
+"""Forms that hold their sound. Others that ffmpeg knows name files to be read: concat, HLS, DASH, images."""
 
 
 class FfmpegDecoder:
@@ -103,6 +108,6 @@ class FfmpegDecoder:
 
 def command(binary: str, path: Path) -> list[str]:
     """The command line; ``file:`` keeps a name from being an option or an address."""
-    reading = ["-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    reading = ["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS, "-i", f"file:{path}"]
     writing = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     return [binary, "-nostdin", "-v", "error", "-xerror", *reading, *writing]

@@ -13,6 +13,7 @@ from amr.formats.jsonl import parse_lines
 from amr.formats.notices import Notices
 from amr.formats.streams import display_name, open_input
 from amr.formats.tracks import (
+    MOST_TEXT_BYTES,
     Track,
     annotation_record,
     by_recording,
@@ -91,7 +92,7 @@ def read_tracks(source: str, form: str, notices: Notices) -> list[Track]:
             return [
                 jsonl_track(record, f"{name}:{line}", notices) for line, record in parse_lines(file, name)
             ]
-    text = read_text(source)
+    text = read_text(source, jams.MOST_BYTES if form == "jams" else MOST_TEXT_BYTES)
     stem = utf8_stem(source)
     if form == "audacity":
         return audacity.parse(text, name, stem)

@@ -14,11 +14,15 @@ import numpy.typing as npt
 
 from amr.errors import InputError
 from amr.formats.claims import believable
+from amr.formats.encoder_names import checked_name
 from amr.formats.features import FORMAT, SCHEMA
 
 AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
 MOST_CHUNK_BYTES = 64 * 2**20
 """A compressed chunk is unpacked as a whole, whatever is read of it; ours have 256 kB and no filter."""
+
+HEAP_POINTER = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
+"""A string of varying length as a dataset stores it: its length, and where in the file's heaps it is."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class StoredIdentity:
         """Raises ``InputError`` when ``text`` is not the JSON of an encoder's identity."""
         try:
             fields = json.loads(str(text))
+            checked_name(fields["name"])
             rate_hz = positive(fields["sample_rate_hz"])
             return StoredIdentity(
                 json=str(text),
@@ -48,7 +53,7 @@ class StoredIdentity:
                 dimension=int(positive(fields["dimension"])),
                 text_dimension=int(positive(fields["text_dimension"])),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(
                 f"the attribute 'encoder' is not an encoder's identity ({type(error).__name__}: {error})",
                 where=where,
@@ -127,8 +132,50 @@ def read_column(column: h5py.Dataset, kinds: str, file_bytes: int, where: Path) 
     if column.dtype.kind not in kinds:
         raise InputError(f"{column.name} is of type {column.dtype}, which is not expected", where=where)
     check_claim(column, column.shape[0], file_bytes, where)
+    if column.dtype.kind == "O":
+        return read_heap(column, file_bytes, where)
     values: npt.NDArray[Any] = column[:]
     return values
+
+
+def read_heap(column: h5py.Dataset, file_bytes: int, where: Path) -> npt.NDArray[Any]:
+    """A column of strings of varying length, which lie elsewhere in the file.
+
+    A million rows can all point at one long string: they are counted before they are copied.
+    """
+    stored_plainly = column.chunks and column.id.get_create_plist().get_nfilters() == 0
+    if not stored_plainly:  # not of our making
+        return read_heap_slowly(column, file_bytes, where)
+    total = 0
+
+    def count(chunk: Any) -> None:
+        nonlocal total
+        _, raw = column.id.read_direct_chunk(chunk.chunk_offset)
+        total += int(np.frombuffer(raw, HEAP_POINTER)["length"].sum(dtype=np.int64))
+
+    column.id.chunk_iter(count)
+    refuse_copies(column, total, file_bytes, where)
+    values: npt.NDArray[Any] = column[:]
+    return values
+
+
+def read_heap_slowly(column: h5py.Dataset, file_bytes: int, where: Path) -> npt.NDArray[Any]:
+    """Row by row, as far as the rows together are not longer than the file."""
+    values = np.empty(column.shape[0], dtype=object)
+    total = 0
+    for row in range(len(values)):
+        values[row] = column[row]
+        total += len(values[row]) if isinstance(values[row], bytes) else 0
+        refuse_copies(column, total, file_bytes, where)
+    return values
+
+
+def refuse_copies(column: h5py.Dataset, total: int, file_bytes: int, where: Path) -> None:
+    if not believable(total, file_bytes, compressed=False):
+        raise InputError(
+            f"{column.name} claims strings of {total} bytes, more than {file_bytes} bytes of file hold",
+            where=where,
+        )
 
 
 def read_strings(column: h5py.Dataset, file_bytes: int, where: Path) -> list[str]:

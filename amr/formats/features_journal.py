@@ -19,6 +19,7 @@ MAGIC = b"AMRJRNL1"
 HEADER = struct.Struct("<8sQQ")  # magic, size of the file in the new state, number of pages
 ENTRY = struct.Struct("<QQ")  # offset, length
 CHECKSUM = struct.Struct("<I")
+MOST_JOURNAL_BYTES = 256 * 2**20  # ours are a few dozen pages
 
 Pages = dict[int, bytes]
 """Offset in the file to the bytes that belong there."""
@@ -39,7 +40,10 @@ def pack_journal(size: int, pages: Pages) -> bytes:
 
 
 def unpack_journal(data: bytes) -> tuple[int, Pages] | None:
-    """The size and pages of a complete journal; None when it is empty, torn or something else."""
+    """The size and pages of a complete journal; None when it is empty, torn or something else.
+
+    The checksum is no proof against forgery, so every number is checked against the others.
+    """
     if len(data) < HEADER.size + CHECKSUM.size or not data.startswith(MAGIC):
         return None
     body, (checksum,) = data[: -CHECKSUM.size], CHECKSUM.unpack(data[-CHECKSUM.size :])
@@ -49,19 +53,39 @@ def unpack_journal(data: bytes) -> tuple[int, Pages] | None:
     pages: Pages = {}
     position = HEADER.size
     for _ in range(count):
+        if position + ENTRY.size > len(body):
+            return None
         offset, length = ENTRY.unpack_from(body, position)
         position += ENTRY.size
+        if position + length > len(body) or offset + length > size:
+            return None
         pages[offset] = body[position : position + length]
         position += length
     return size, pages
 
 
 def read_journal(path: Path) -> tuple[int, Pages] | None:
-    """What a killed writer of ``path`` had decided but perhaps not carried out."""
+    """What a killed writer of ``path`` had decided but perhaps not carried out.
+
+    Raises:
+        InputError: it is longer than any journal, or of a file longer than this one: a writer makes the file
+            as long as it will be before it decides.
+    """
+    data = journal_bytes(path)
+    found = unpack_journal(data)
+    if len(data) > MOST_JOURNAL_BYTES or (found and found[0] > path.stat().st_size):
+        what = f"is no journal of {path.name} beside it"
+        raise InputError(what, where=journal_path(path), hint="remove it if it came from elsewhere")
+    return found
+
+
+def journal_bytes(path: Path) -> bytes:
+    """The journal of ``path`` as it is, empty where there is none; no more than can be one."""
     try:
-        return unpack_journal(journal_path(path).read_bytes())
+        with open(journal_path(path), "rb") as file:
+            return file.read(MOST_JOURNAL_BYTES + 1)
     except FileNotFoundError:
-        return None
+        return b""
 
 
 def write_at(handle: int, data: bytes | memoryview, offset: int) -> None:

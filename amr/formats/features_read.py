@@ -35,7 +35,7 @@ from amr.formats.features_hdf5 import (
     read_strings,
     require_length,
 )
-from amr.formats.features_journal import journal_path, read_journal
+from amr.formats.features_journal import journal_bytes, read_journal
 from amr.moments import FrameGrid
 
 BLOCK_BYTES = (
@@ -75,8 +75,8 @@ class FeatureFile:
 
     def _state(self) -> tuple[int, int, bytes]:
         """Differs before and after any commit of a writer at work."""
-        stat, journal = self.path.stat(), journal_path(self.path)
-        return stat.st_size, stat.st_mtime_ns, journal.read_bytes() if journal.exists() else b""
+        stat = self.path.stat()
+        return stat.st_size, stat.st_mtime_ns, journal_bytes(self.path)
 
     def _open(self) -> None:
         self._file, self._patched = open_hdf5(self.path)

@@ -17,6 +17,8 @@ from amr.formats.tracks import Track, Window, moment_window
 
 NAMESPACE = "tag_open"
 JAMS_VERSION = "0.3.4"
+MOST_BYTES = 16 * 2**20
+"""A hundred thousand moments of one recording; parsed, JSON takes up to 25 times its length."""
 
 
 def render(tracks: Iterable[Track], vid: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from amr.errors import InputError
 from amr.formats import fields
-from amr.formats.jsonl import LineSource, parse_lines
+from amr.formats.jsonl import MAX_LINE_BYTES, LineSource, parse_lines, refuse_endless
 from amr.formats.streams import display_name, open_input
 
 PREDICTION_KEYS = frozenset({"pred_relevant_windows", "pred_saliency_scores"})
@@ -59,8 +59,9 @@ def read_queries(source: str | Path) -> list[Query]:
 def parse_queries(file: LineSource, name: str) -> Iterator[Query]:
     """The queries of an open file; see :func:`read_queries`."""
     head = b""
-    while not head.strip() and (line := file.readline()):
+    while not head.strip() and (line := file.readline(MAX_LINE_BYTES + 1)):
         head += line
+        refuse_endless(head, name)
     rest = _Chained(head, file)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         for number, record in parse_lines(rest, name):
@@ -72,8 +73,9 @@ def parse_queries(file: LineSource, name: str) -> Iterator[Query]:
 def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
     """One query a line; blank lines are passed over."""
     number = 0
-    while line := file.readline():
+    while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
+        refuse_endless(line, f"{name}:{number}")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:

@@ -25,6 +25,8 @@ MAX_NAME_BYTES = 200
 """Longest recording id: a file name is limited to 255 bytes, and a suffix and a part number are added."""
 MAX_DURATION_S = 24 * 3600.0
 MAX_SAMPLE_RATE_HZ = 384_000
+MAX_SAMPLES = 2**31
+"""As many as a WAV of 16 bits holds: 18 hours at 32 kHz."""
 LAWS = ("peak", "power")
 ENCODINGS = ("flac", "wav")
 
@@ -201,7 +203,10 @@ def parse_scene(record: dict[str, Any], where: str) -> Scene:
 
 
 def check_scene(scene: Scene, where: str) -> Scene:
-    """Refuse sounds outside the recording and a qid that means two sentences."""
+    """Refuse more samples than a file holds, sounds outside the recording, a qid of two sentences."""
+    if scene.duration_s * scene.sample_rate_hz >= MAX_SAMPLES:
+        found = f"{scene.duration_s:g} s at {scene.sample_rate_hz} Hz"
+        raise InputError(f"{found} are more than {MAX_SAMPLES} samples", where=where)
     meanings: dict[int | str, str] = {x.qid: x.query for x in scene.absent}
     for layer in scene.foregrounds:
         if layer.end_s > scene.duration_s + 1e-6:

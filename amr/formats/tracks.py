@@ -14,6 +14,8 @@ from amr.formats.predictions import Prediction, parse_prediction
 from amr.formats.streams import display_name, open_input
 
 TIME_DECIMALS = 6
+MOST_TEXT_BYTES = 256 * 2**20
+"""Some four million moments. Such files are held in memory whole."""
 
 
 class Window(NamedTuple):
@@ -160,14 +162,16 @@ def file_stem(vid: str) -> str:
     return vid
 
 
-def read_text(source: str | Path) -> str:
-    """A whole text file, UTF-8 with or without a byte order mark.
+def read_text(source: str | Path, limit: int = MOST_TEXT_BYTES) -> str:
+    """A whole text file of up to ``limit`` bytes, UTF-8 with or without a byte order mark.
 
     Raises:
-        InputError: it is not there, or not UTF-8.
+        InputError: it is not there, too long, or not UTF-8.
     """
     with open_input(source) as file:
-        content = file.read()
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise InputError(f"is longer than {limit} bytes", where=display_name(source))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
+from amr.formats.encoder_names import checked_name
 from amr.formats.streams import open_output
 from amr.formats.tensor_header import read_header as read_header  # also for amr.training.runstate
 from amr.formats.tensor_header import tensor_places
@@ -192,7 +193,9 @@ def _config(said: Mapping[str, Any], path: str | Path) -> NetworkConfig:
 
 def _encoder(said: Mapping[str, Any], path: str | Path) -> EncoderIdentity:
     try:
-        return EncoderIdentity.from_json(str(said.get("encoder", "")))
+        identity = EncoderIdentity.from_json(str(said.get("encoder", "")))
+        checked_name(identity.name)
+        return identity
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError("its header does not say which encoder's features it takes", where=path) from error
 

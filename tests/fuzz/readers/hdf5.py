@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import random
+import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import numpy as np
 from amr.errors import AmrError
 from amr.formats.describe import describe
 from amr.formats.features import open_features
-from amr.formats.features_journal import journal_path
+from amr.formats.features_journal import CHECKSUM, journal_path
 from tests.fuzz.target import RawMutation, Target
 
 SPEC = b"SPEC"
@@ -173,7 +175,7 @@ def seeds() -> list[bytes]:
     newer = [plain("v108", chunks=True), plain("latest", chunks=True, fletcher32=True)]
     rng = random.Random(0)
     specs = [SPEC + bytes(rng.randrange(256) for _ in range(rng.choice((4, 8, 17)))) for _ in range(40)]
-    page = b"AMRJRNL1" + (2000).to_bytes(8, "little") + bytes(8)
+    page = b"AMRJRNL1" + struct.pack("<QQQQ", len(SOUND), 1, 0, 8) + SOUND[:8]
     return [*oldest, *newer, *specs, JOURNAL + page]
 
 
@@ -183,7 +185,7 @@ def read(data: bytes, folder: Path) -> None:
         build(data[4:], path)
     elif data.startswith(JOURNAL):
         path.write_bytes(SOUND)
-        journal_path(path).write_bytes(data[4:])
+        journal_path(path).write_bytes(data[4:] + CHECKSUM.pack(zlib.crc32(data[4:])))
     else:
         path.write_bytes(data)
     with suppress(AmrError):
