@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +14,22 @@ from amr.cli.extract_job import (
     Job,
     choose_files,
     history_entry,
-    in_shard,
     make_encoder,
     read_texts,
-    shard_of_shard,
 )
 from amr.cli.extract_work import already_there, produce
-from amr.cli.group import Group
+from amr.cli.group import Group, in_shard, shard_of_shard
 from amr.cli.messages import Failures, say
 from amr.cli.names import named
+from amr.cli.stopping import StoppedError
 from amr.errors import InputError
 from amr.formats.features import PART_SUFFIX
+from amr.formats.features_journal import journal_path, lock_journal
 from amr.formats.features_output import Begin, open_feature_output, partial_path
 from amr.formats.features_parts import copy_recording, copy_texts
 from amr.formats.features_read import FeatureFile
+
+JOURNAL_SUFFIX = journal_path(Path("x")).suffix
 
 
 def share_path(output: Path, rank: int, count: int) -> Path:
@@ -57,7 +60,8 @@ def extract_in_group(job: Job, group: Group, failures: Failures, should_stop: Ca
     my_texts = [text for text in texts if in_shard(text, mine.shard)]
     my_files = [file for file in files if in_shard(file.id, mine.shard)]
     begin = Begin.FORCE if job.begin is Begin.FORCE else Begin.RESUME
-    produce(mine, encoder, share, begin, my_texts, my_files, failures, should_stop)
+    with deaths_told(job, group):
+        produce(mine, encoder, share, begin, my_texts, my_files, failures, should_stop)
     if not group.is_first:
         group.send(str(failures.count))
         return
@@ -67,11 +71,35 @@ def extract_in_group(job: Job, group: Group, failures: Failures, should_stop: Ca
     join_shares(job, group, encoder.identity.to_json(), texts, files)
 
 
+@contextmanager
+def deaths_told(job: Job, group: Group) -> Iterator[None]:
+    """Where ``torchrun`` ends this process because another one died, say which one that was."""
+    try:
+        yield
+    except StoppedError as error:
+        for rank in range(group.count):
+            share = share_path(job.output, rank, group.count)
+            if group.is_first and rank and has_died(partial_path(share)):
+                error.what = f"process {rank + 1} of {group.count} died before {share.name} was finished"
+        raise
+
+
+def has_died(path: Path) -> bool:
+    """Whether whoever was writing a feature file is gone and could not put it away."""
+    if not journal_path(path).exists():
+        return False
+    try:
+        os.close(lock_journal(path))
+    except InputError:
+        return False
+    return True
+
+
 def require_no_other_shares(job: Job, group: Group) -> None:
     """Refuse to begin anew beside an interrupted group's shares, or to go on with another number of them."""
     expected = [share_path(job.output, rank, group.count).name for rank in range(group.count)]
     for path in sorted(job.output.parent.glob(f"{job.output.name}.process-*")):
-        is_ours = path.name.removesuffix(PART_SUFFIX) in expected
+        is_ours = path.name.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX) in expected
         if job.begin is Begin.NEW or not (is_ours or job.begin is Begin.FORCE):
             raise InputError(
                 f"an interrupted run of several processes left {path}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import shlex
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from amr import __version__
 from amr.audio.files import AudioFile, find_audio
+from amr.cli.group import in_shard
 from amr.encoders.base import Encoder
 from amr.encoders.device import choose_device
 from amr.encoders.registry import find_encoder
@@ -77,17 +77,6 @@ def choose_files(names: Iterable[str], job: Job) -> list[AudioFile]:
     """The recordings of this shard; ids are settled for the whole first, so that the parts fit together."""
     files = [file for file in find_audio(names) if in_shard(file.id, job.shard)]
     return files if job.limit is None else files[: job.limit]
-
-
-def in_shard(key: str, shard: tuple[int, int]) -> bool:
-    """Whether a recording or a query belongs to part ``(index, parts)``; its name alone decides."""
-    index, parts = shard
-    return zlib.crc32(key.encode("utf-8", "surrogateescape")) % parts == index
-
-
-def shard_of_shard(shard: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
-    """Part ``inner`` of what part ``shard`` is, again as one part of a whole."""
-    return shard[0] + shard[1] * inner[0], shard[1] * inner[1]
 
 
 def make_encoder(job: Job) -> Encoder:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from amr.audio.files import AudioFile, find_audio
-from amr.cli.extract_job import TOOL, Job, in_shard
-from amr.cli.extract_work import already_there, file_bytes, source_name
+from amr.cli.extract_job import TOOL, Job
+from amr.cli.extract_work import already_there, source_name
+from amr.cli.group import in_shard
 from amr.cli.messages import Failures, warn
 from amr.cli.names import NamesAhead
-from amr.cli.progress import SoundProgress
+from amr.cli.progress import SoundProgress, file_bytes
 from amr.errors import AmrError
 from amr.formats.features_write import FeatureWriter
 from amr.formats.notices import Notices

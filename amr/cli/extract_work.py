@@ -13,7 +13,7 @@ from amr.audio.files import AudioFile
 from amr.audio.noise import library_chatter_hidden
 from amr.cli.extract_job import TOOL, Job, history_entry
 from amr.cli.messages import Failures, say
-from amr.cli.progress import SoundProgress, clock
+from amr.cli.progress import SoundProgress, clock, file_bytes
 from amr.cli.stopping import InterruptedSignal, StoppedError
 from amr.encoders.base import Encoder
 from amr.encoders.device import choose_device
@@ -46,14 +46,6 @@ def already_there(file: AudioFile, sources: dict[str, str]) -> bool:
 def source_name(file: AudioFile) -> str:
     """A path as it is stored: bytes that are not UTF-8 are spelt out."""
     return str(file.path).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def file_bytes(path: Path) -> int:
-    """A file's size; 0 for one that has gone, which is told when it is read."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def batch_progress(files: list[AudioFile], job: Job) -> SoundProgress:

@@ -1,4 +1,4 @@
-"""Several processes of one tool, as ``torchrun`` starts them: each does a share, the first writes the product.
+"""Several processes of one tool, as ``torchrun`` starts them: each does a share, the first has the product.
 
 ``extract`` and ``predict`` need little of each other: lines of text from one process to another, through
 torch.distributed on the processor, whatever device the networks run on. ``train`` has its own ways
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,17 @@ from amr.processors import free_processors
 
 PATIENCE = timedelta(days=30)
 """How long a process waits for another's share. One that dies is noticed at once: its connection ends."""
+
+
+def in_shard(key: str, shard: tuple[int, int]) -> bool:
+    """Whether a recording or a query belongs to part ``(index, parts)``; its name alone decides."""
+    index, parts = shard
+    return zlib.crc32(key.encode("utf-8", "surrogateescape")) % parts == index
+
+
+def shard_of_shard(shard: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
+    """Part ``inner`` of what part ``shard`` is, again as one part of a whole."""
+    return shard[0] + shard[1] * inner[0], shard[1] * inner[1]
 
 
 @dataclass(frozen=True)

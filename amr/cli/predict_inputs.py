@@ -15,7 +15,8 @@ import numpy as np
 from amr.audio.files import AudioFile, find_audio
 from amr.audio.noise import library_chatter_hidden
 from amr.audio.read import MonoStream
-from amr.cli.progress import SoundProgress
+from amr.cli.names import named
+from amr.cli.progress import SoundProgress, file_bytes
 from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.device import choose_device
 from amr.encoders.pipeline import EncodedRecording, encode_many
@@ -23,10 +24,9 @@ from amr.encoders.registry import DEFAULT_ENCODER, encoder_of, load_encoder
 from amr.encoders.stored import require_same_encoder, stored_identity
 from amr.encoders.stream import grid_of
 from amr.encoders.threads import Crew, set_up_threads
-from amr.errors import InputError, UsageError
+from amr.errors import UsageError
 from amr.formats.features import FeatureReader, open_features
 from amr.formats.queries import Query
-from amr.formats.streams import STDIO, open_input
 from amr.retrieval.library import AudioShelf, FeatureShelf, LengthShelf, Library, Recording, Shelf
 
 DEFAULT_FEATURES = "feats.h5"
@@ -90,21 +90,9 @@ def sort_inputs(arguments: list[str]) -> Inputs:
     Raises:
         UsageError: nothing is named, and there is no ``feats.h5`` here.
     """
-    names = [name for argument in arguments for name in (listed() if argument == STDIO else [argument])]
-    if not arguments:
-        names = [default_features()]
+    names = named(arguments) if arguments else [default_features()]
     features = [name for name in names if holds_features(Path(name))]
     return Inputs(features, [name for name in names if name not in set(features)])
-
-
-def listed() -> list[str]:
-    """The file names on standard input, one a line."""
-    with open_input(STDIO) as file:
-        names = [os.fsdecode(line.rstrip(b"\r\n")) for line in file]
-    names = [name for name in names if name.strip()]
-    if not names:
-        raise InputError("names no file", where="<stdin>")
-    return names
 
 
 def default_features() -> str:
@@ -161,7 +149,7 @@ def open_session(
             return
         encoder = fitting_encoder(reader, want, has_audio=bool(files))
         if files and encoder is not None:
-            sizes = sum(file.path.stat().st_size for file in files)
+            sizes = sum(file_bytes(file.path) for file in files)
             progress = SoundProgress("predict", total=len(files), total_bytes=sizes, quiet=quiet)
             crew = set_up_threads(encoder, on_gpu=choose_device(want.device) != "cpu", workers=workers)
             shelves.append(audio_shelf(files, encoder, crew, stack.enter_context(progress)))
@@ -196,7 +184,7 @@ def take(coming: EncodedRecording, encoder: Encoder, progress: SoundProgress) ->
     try:
         frames = np.concatenate(list(coming))
     finally:
-        progress.done(coming.file.path.stat().st_size)
+        progress.done(file_bytes(coming.file.path))
     progress.heard(coming.duration_s)
     return Recording(coming.file.id, frames, grid_of(coming.duration_s, encoder.identity), coming.duration_s)
 
