@@ -33,6 +33,7 @@ class Group(str, Enum):
 
 
 def predict(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -131,6 +132,7 @@ def predict(
     hop: Annotated[float | None, typer.Option(help="Seconds from frame to frame, for recordings.")] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    shard: options.Shard = None,
     output: options.Output = None,
     force: options.Force = False,
     format_: options.Format = None,
@@ -146,10 +148,13 @@ def predict(
 
     At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
     'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].
+    Several processes: torchrun --nproc-per-node 2 -m amr predict ...
     """
+    from amr.cli.group import joined_group, process_name
     from amr.cli.predict_archive import Wish, add_examples, make_indexes, open_archive, shortlisted
     from amr.cli.predict_inputs import Want, open_session
     from amr.cli.predict_model import choose_finder, known_identity, load_network, require_fit
+    from amr.cli.predict_share import of_shard, search_together, tell_lost_parts, whole_search
     from amr.errors import UsageError
     from amr.formats.streams import require_writable
     from amr.retrieval.prior import is_prior
@@ -162,7 +167,14 @@ def predict(
         require_writable(output, force=force)
     settings = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
     given = {name: value for name, value in settings.items() if value is not None}
-    failures = Failures("predict")
+    failures = Failures("predict" + process_name())
+    part = options.parse_shard(shard)
+    group_of = joined_group(reads_stdin="-" in [*(inputs or []), queries, tune])
+    processes = context.with_resource(group_of)
+    quiet, verbose = quiet or not processes.is_first, verbose and processes.is_first
+    device, workers = processes.device(device), processes.workers(workers)
+    if part[1] > 1 or processes.count > 1:
+        shortlist = whole_search(shortlist, top, index=index)
     asked = gather_queries(query or [], queries, needed=not (tune or index or like))
     wish = Wish(top, shortlist, group is Group.RECORDING, saliency, quiet)
     wish.check()
@@ -170,6 +182,7 @@ def predict(
     want = Want(is_prior(model), network is not None, known_identity(network), encoder, hop, device)
     with open_session(inputs or [], asked, want, workers=workers, quiet=quiet) as session:
         library = session.library
+        tell_lost_parts(session.reader, quiet=quiet)
         if network is not None:
             require_fit(network, session.reader, session.encoder)
         if index:
@@ -177,6 +190,8 @@ def predict(
             if not (asked or like or tune):
                 return
         finder = choose_finder(model, network, session.encoder, session.reader, given, nms)
+        if tune is not None and not processes.is_first:
+            return
         if tune is not None:
             print_trials(tune, library, finder, as_table=wants_table(format_, output))
             return
@@ -191,7 +206,17 @@ def predict(
                 found = shortlisted(archive, asked, kept, wish)
             else:
                 passed_over = (lambda _, error: failures.note(error)) if keep_going else None
-                found = wish.best(search(plan(asked, library), library, finder, kept, passed_over))
+                found = wish.best(
+                    search_together(
+                        of_shard(plan(asked, library), part),
+                        lambda tasks: search(tasks, library, finder, kept, passed_over),
+                        processes,
+                        failures,
+                    )
+                )
+            if not processes.is_first:
+                list(found)  # goes to the first process, which writes
+                return
             write(
                 found,
                 as_table=wants_table(format_, output),

@@ -8,11 +8,35 @@ from dataclasses import asdict
 from itertools import groupby
 
 from amr.cli.group import Group, in_shard
-from amr.cli.messages import Failures
+from amr.cli.messages import Failures, warn
+from amr.cli.predict_archive import ALL
+from amr.errors import UsageError
+from amr.formats.features import FeatureReader
+from amr.formats.features_parts import files_in, lost_parts
 from amr.formats.predictions import Prediction
 from amr.retrieval.search import Task
 
 Search = Callable[[Sequence[Task]], Iterator[Prediction]]
+
+
+def whole_search(shortlist: str | None, top: int | None, *, index: bool) -> str | None:
+    """What ``--shortlist`` is where recordings are shared out: each is asked, none is chosen beforehand.
+
+    Raises:
+        UsageError: something else was asked for.
+    """
+    if index:
+        raise UsageError("is made by one process, of the whole", where="--index")
+    if shortlist not in (None, ALL):
+        raise UsageError(
+            "shares and shards ask every recording", where="--shortlist", hint=f"--shortlist {ALL}"
+        )
+    return None if top is None else ALL
+
+
+def tell_lost_parts(reader: FeatureReader | None, *, quiet: bool) -> None:
+    """Warn where features of several parts are searched and one of them was not named."""
+    warn("predict", [] if reader is None else lost_parts(files_in(reader)), quiet=quiet)
 
 
 def of_shard(tasks: Sequence[Task], shard: tuple[int, int]) -> list[Task]:
