@@ -31,7 +31,7 @@ from amr.retrieval.index import JointIndex
 from amr.retrieval.search import AnswerOptions, identified, prediction
 
 BLOCK_ROWS = 8192
-# Moments on the shortlist: at least, and for each that is wanted. docs/archive.md says how often that is enough.
+# Moments on the shortlist, at least, and for each that is wanted. docs/archive.md: how often that is enough.
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
 
@@ -203,7 +203,7 @@ def smoothed_apart(curve: Vector, start: Offsets, half_foot: float) -> Vector:
         half_foot: as in :func:`amr.retrieval.window.smoothed`.
     """
     reach = math.ceil(half_foot) - 1
-    if reach < 1:
+    if reach < 1 or len(curve) == 0:
         return curve
     offsets = np.arange(-reach, reach + 1)
     weights = (1.0 - np.abs(offsets) / half_foot).astype(np.float32)

@@ -20,6 +20,7 @@ from amr.encoders.base import Encoder
 from amr.errors import InputError
 from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import (
+    MANIFEST,
     MOST_AXES,
     SEGMENT_ROWS,
     Manifest,
@@ -42,6 +43,7 @@ Vector = npt.NDArray[np.float32]
 LEFT_OUT = 0.02
 PROBE_FRAMES = 4
 PROBE_TOLERANCE = 1e-3  # processors differ in the last bits, versions of a joint space by far more
+UNFINISHED = (-1, -1)  # stands for size and time of a file while its index is being made
 
 OnSegment = Callable[[int, int], None]
 
@@ -151,7 +153,7 @@ def probe_of(encoder: Encoder, dimension: int) -> Vector:
 
 
 def build_index(features: FeatureRows, encoder: Encoder, on_segment: OnSegment | None = None) -> JointIndex:
-    """Make the index of a feature file, or what is missing of it.
+    """Make the index of a feature file, or what is missing of it. Killed, it goes on where it was.
 
     Args:
         on_segment: called with how many segments are done, of how many.
@@ -163,18 +165,20 @@ def build_index(features: FeatureRows, encoder: Encoder, on_segment: OnSegment |
     folder = index_folder(features.path)
     if features.total_frames == 0:
         raise InputError("holds no frame, there is nothing to index", where=features.path)
-    folder.mkdir(exist_ok=True)
     probe = probe_of(encoder, features.dimension)
     if probe.shape[1] > MOST_AXES:
         raise InputError(f"a joint space of {probe.shape[1]} axes cannot be indexed", where=features.path)
     before = stamp(features)
+    folder.mkdir(exist_ok=True)
     old = old_segments(folder, features, encoder)
     starts = range(0, features.total_frames, SEGMENT_ROWS)
-    segments = []
+    segments: list[SegmentKey] = []
     for number, start in enumerate(starts):
         rows = min(SEGMENT_ROWS, features.total_frames - start)
         known = old[number] if number < len(old) else None
         segments.append(updated(folder, number, features, start, rows, encoder, known))
+        if segments[-1] is not known:
+            write_manifest(folder, Manifest(features.identity_json, probe.tolist(), segments, *UNFINISHED))
         if on_segment is not None:
             on_segment(number + 1, len(starts))
     manifest = Manifest(features.identity_json, probe.tolist(), segments, *before)
@@ -182,16 +186,32 @@ def build_index(features: FeatureRows, encoder: Encoder, on_segment: OnSegment |
     return opened(folder, manifest)
 
 
-def old_segments(folder: Path, features: FeatureRows, encoder: Encoder) -> list[SegmentKey]:
-    """The segments of an index that is there, as far as they are whole; what they hold is not compared."""
+def old_segments(folder: Path, features: FeatureRows, encoder: Encoder) -> list[SegmentKey | None]:
+    """The segments that are there, None for what is damaged; what they were made of is not compared.
+
+    A manifest of another joint space is removed first: its segments would be taken for those that replace
+    them.
+    """
     try:
         manifest = read_manifest(folder)
-        if manifest is None or not is_of(manifest, features, encoder):
-            return []
-        opened(folder, manifest)
     except InputError:
+        manifest = None
+    if manifest is None or not is_of(manifest, features, encoder):
+        (folder / MANIFEST).unlink(missing_ok=True)
         return []
-    return manifest.segments
+    axes = len(manifest.probe[0])
+    return [
+        key if is_whole(folder, number, key, axes) else None for number, key in enumerate(manifest.segments)
+    ]
+
+
+def is_whole(folder: Path, number: int, key: SegmentKey, axes: int) -> bool:
+    """Whether a segment is there and is the one that was meant."""
+    try:
+        with open_segment(folder, number, key, axes):
+            return True
+    except InputError:
+        return False
 
 
 def updated(
