@@ -73,7 +73,8 @@ def merge_moments(heard: Sequence[Heard], grid: FrameGrid, duration_s: float) ->
     window_of = np.repeat(np.arange(len(windows)), [len(found) for found in windows])
     at_cut = [near_cut(moments[k], heard[window_of[k]].frames, grid, duration_s) for k in range(len(moments))]
     table = np.array(moments, dtype=np.float64).reshape(-1, 3)
-    whole = ~fragments(table, window_of, np.array(at_cut, dtype=bool))
+    near_s = EDGE_FRAMES * grid.hop_s
+    whole = ~fragments(table, window_of, np.array(at_cut, dtype=bool), near_s)
     return greedy(table[whole], SAME_MOMENT_IOU, window_of[whole])
 
 
@@ -108,19 +109,22 @@ def near_cut(moment: ScoredMoment, window: range, grid: FrameGrid, duration_s: f
     return starts or (window.stop < grid.num_frames and moment.end_s >= seen.end_s - near_s)
 
 
-def fragments(table: Table, window_of: Numbers, at_cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def fragments(
+    table: Table, window_of: Numbers, at_cut: npt.NDArray[np.bool_], near_s: float
+) -> npt.NDArray[np.bool_]:
     """Which moments a cut has shortened, while another window saw a longer one that holds nearly all of them.
 
     Args:
         table: ``(moments, 3)``: start, end, score.
         window_of: ``(moments,)``, the window that each is from.
         at_cut: ``(moments,)``, whether it ends at a cut.
+        near_s: two windows may place the same end so far apart; it decides where little of a moment was seen.
     """
     start_s, end_s, score = table.T
     length_s = end_s - start_s
     out = np.zeros(len(table), dtype=bool)
     for k in np.flatnonzero(at_cut):
-        shared_s = np.minimum(end_s, end_s[k]) - np.maximum(start_s, start_s[k])
+        shared_s = np.minimum(end_s + near_s, end_s[k]) - np.maximum(start_s - near_s, start_s[k])
         holds = (shared_s >= INSIDE * length_s[k]) & (length_s > length_s[k])
         out[k] = bool((holds & (window_of != window_of[k]) & (score >= JOIN_SCORE_RATIO * score[k])).any())
     return out
