@@ -1,165 +1,36 @@
 """Reading what torch.save wrote, without torch and without executing anything.
 
-Such a file is a zip archive: a pickle of the objects, and one member for each tensor's numbers. A pickle is a
-program. Here it may call nothing but the few inert builders of this module: plain containers, records of
-attributes as dictionaries, descriptions of tensors, and numpy's scalars. Any other name is refused before it
-is looked up, so no import and no call of the file's own choosing ever happens.
+Such a file is a zip archive: a pickle of the objects, read by :mod:`amr.formats.inert_pickle`, and one member
+for each tensor's numbers.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import pickle
 import struct
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from amr.errors import InputError
+from amr.formats.inert_pickle import (
+    MAX_PICKLE_BYTES,
+    UNPICKLING_FAILURES,
+    InertUnpickler,
+    RefusedError,
+    StoredTensor,
+)
 from amr.formats.zips import damage_told, refuse_bomb
+
+__all__ = ["MAX_PICKLE_BYTES", "Archive", "StoredTensor", "is_torch_file"]
 
 Array = npt.NDArray[Any]
 
-MAX_PICKLE_BYTES = 16 * 2**20  # the published checkpoints' are under 1 MB; the numbers lie outside of it
-
-STORAGE_TYPES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "<u1",
-    "BoolStorage": "<?",
-}
-NUMPY_FORMATS = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u1": "B", "b1": "?"}
 ZIP_MAGIC = b"PK\x03\x04"
-
-
-class RefusedError(Exception):
-    """The pickle asks for something that only a program would need."""
-
-
-class Record(dict[Any, Any]):
-    """An object with attributes (``argparse.Namespace`` and the like) as a dictionary."""
-
-
-class StorageType(NamedTuple):
-    """Type of a tensor's numbers: a numpy type string, or ``bfloat16``, which numpy does not have."""
-
-    code: str
-
-
-class Storage(NamedTuple):
-    """One member of the archive that holds numbers."""
-
-    key: str
-    code: str
-
-
-class StoredTensor(NamedTuple):
-    """Where a tensor's numbers lie; read by :meth:`Archive.array`.
-
-    Args:
-        storage: the member and its type.
-        offset: first number, counted in numbers.
-        shape: sizes.
-        stride: steps in numbers, one for each size.
-    """
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-def build_tensor(storage: object, offset: object, shape: object, stride: object, *_: object) -> StoredTensor:
-    sizes, steps = whole_numbers(shape), whole_numbers(stride)
-    if not isinstance(storage, Storage) or len(sizes) != len(steps):
-        raise RefusedError("a tensor that is not described by a storage, an offset, sizes and strides")
-    return StoredTensor(storage, whole_numbers((offset,))[0], sizes, steps)
-
-
-def build_parameter(tensor: object, *_: object) -> object:
-    return tensor
-
-
-def whole_numbers(values: object) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or not all(isinstance(v, int) and v >= 0 for v in values):
-        raise RefusedError("sizes that are not whole numbers")
-    return values
-
-
-class NumpyType:
-    """``numpy.dtype``, as far as a scalar needs it: a letter and a size."""
-
-    def __init__(self, code: object = "", *_: object) -> None:
-        self.code = code if isinstance(code, str) else ""
-
-
-def build_scalar(kind: object, data: object = b"") -> object:
-    if not isinstance(kind, NumpyType) or kind.code not in NUMPY_FORMATS or not isinstance(data, bytes):
-        raise RefusedError("a numpy scalar of an unknown type")
-    return struct.unpack("<" + NUMPY_FORMATS[kind.code], data)[0]
-
-
-def encode(text: object, encoding: object = "latin1") -> bytes:
-    if not isinstance(text, str) or encoding != "latin1":
-        raise RefusedError("bytes in an encoding other than latin1")
-    return text.encode("latin1")
-
-
-BUILDERS: dict[tuple[str, str], Callable[..., object]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("easydict", "EasyDict"): Record,
-    ("argparse", "Namespace"): Record,
-    ("torch._utils", "_rebuild_tensor_v2"): build_tensor,
-    ("torch._utils", "_rebuild_parameter"): build_parameter,
-    ("numpy", "dtype"): NumpyType,
-    ("numpy.core.multiarray", "scalar"): build_scalar,
-    ("numpy._core.multiarray", "scalar"): build_scalar,
-    ("_codecs", "encode"): encode,
-}
-
-
-class InertUnpickler(pickle._Unpickler):
-    """Python's own unpickler in Python, whose steps can be replaced one by one."""
-
-    stack: list[Any]
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Never imports: a name is one of ours, or it is refused."""
-        if module == "torch" and name in STORAGE_TYPES:
-            return StorageType(STORAGE_TYPES[name])
-        builder = BUILDERS.get((module, name))
-        if builder is None:
-            raise RefusedError(f"{module}.{name}")
-        return builder
-
-    def persistent_load(self, pid: Any) -> Storage:
-        """A storage: ``("storage", type, key, device, count)``."""
-        if not (isinstance(pid, tuple) and len(pid) >= 3 and isinstance(pid[1], StorageType)):
-            raise RefusedError("a stored object that is not a tensor's numbers")
-        return Storage(str(pid[2]), pid[1].code)
-
-    def set_state(self: Any) -> None:
-        """Attributes of a record join its items; nothing else of the file may set attributes."""
-        state = self.stack.pop()
-        target = self.stack[-1]
-        if type(target) is Record and isinstance(state, dict):
-            target.update(state)
-        elif type(target) not in (Record, OrderedDict, NumpyType):
-            raise RefusedError("attributes of an object that has none")
-
-    dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: set_state}  # noqa: RUF012  # replaces one step
 
 
 def is_torch_file(path: Path) -> bool:
@@ -268,19 +139,3 @@ class Archive:
             raise InputError(f"damaged: {info.filename} does not begin where it should", where=self.path)
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         return info.header_offset + 30 + int(name_length) + int(extra_length)
-
-
-UNPICKLING_FAILURES = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    UnicodeDecodeError,
-    struct.error,
-)

@@ -1,6 +1,6 @@
 """What torch.save wrote as torch's own tensors, without executing anything.
 
-The pickle is read by :mod:`amr.formats.safe_pickle`. Here the numbers are copied into memory, and unlike
+The archive is read by :mod:`amr.formats.safe_pickle`. Here the numbers are copied into memory, and unlike
 there each member is checked against its sum on the way: a checkpoint is small, and read whole.
 """
 
@@ -28,7 +28,7 @@ TORCH_TYPES = {
     "<u1": torch.uint8,
     "<?": torch.bool,
 }
-"""Of the codes in :data:`amr.formats.safe_pickle.STORAGE_TYPES`."""
+"""Of the codes in :data:`amr.formats.inert_pickle.STORAGE_TYPES`."""
 
 
 class Archive(safe_pickle.Archive):

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.fuzz.target import READERS
+from .target import READERS
 
 EXECUTED = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 STATUS = re.compile(r"#(\d+)\s.*?cov: (\d+) ft: (\d+)")
@@ -22,17 +23,24 @@ MOST_RESTARTS = 40
 SLACK_S = 120.0
 
 
-def fuzz(reader: str, minutes: float, folder: Path, seed: int) -> dict[str, object]:
-    """Run the fuzzer until the time is over, again after each crash; the figures."""
+class Limits(NamedTuple):
+    """Seconds that a reader is fuzzed for: whichever are over first."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def fuzz(reader: str, limits: Limits, folder: Path, seed: int) -> dict[str, object]:
+    """Run the fuzzer until its time is over, again after each crash; the figures."""
     corpus, findings = folder / reader / "corpus", folder / reader / "findings"
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     inputs, edges, used_s, cpu_s, stops = 0, 0, 0.0, 0.0, 0
     log = folder / reader / "log.txt"
-    while used_s < 60 * minutes - 1 and stops < MOST_RESTARTS:
-        seconds = round(60 * minutes - used_s)
+    while used_s < limits.wall_s - 1 and cpu_s < limits.cpu_s - 1 and stops < MOST_RESTARTS:
+        left = Limits(limits.cpu_s - cpu_s, limits.wall_s - used_s)
         begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        code, told = run_once(reader, corpus, findings, seconds, seed + stops, log)
+        code, told = run_once(reader, corpus, findings, left, seed + stops, log)
         used_s += time.monotonic() - begin
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -58,16 +66,17 @@ def fuzz(reader: str, minutes: float, folder: Path, seed: int) -> dict[str, obje
 
 
 def run_once(
-    reader: str, corpus: Path, findings: Path, seconds: int, seed: int, log: Path
+    reader: str, corpus: Path, findings: Path, limits: Limits, seed: int, log: Path
 ) -> tuple[int, str]:
     """One process of :mod:`tests.fuzz.engine`; its exit status and what it told."""
     command = [sys.executable, "-m", "tests.fuzz.engine", reader, "--corpus", str(corpus)]
-    command += ["--findings", str(findings), "--seconds", str(seconds), "--seed", str(seed)]
+    command += ["--findings", str(findings), "--seed", str(seed)]
+    command += ["--seconds", str(round(limits.wall_s)), "--cpu-seconds", str(limits.cpu_s)]
     with open(log, "ab") as file:
         start = file.tell()
         process = subprocess.Popen(command, stdout=file, stderr=file)
         try:
-            code = process.wait(timeout=seconds + SLACK_S)
+            code = process.wait(timeout=limits.wall_s + SLACK_S)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
@@ -99,14 +108,18 @@ def lines_reached(reader: str, corpus: Path) -> dict[str, tuple[int, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("readers", nargs="+", choices=[*READERS, "all"])
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of processor time for each reader")
+    parser.add_argument(
+        "--wall-minutes", type=float, default=60.0, help="end a reader after this at the latest"
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz"), help="corpora, findings and logs")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     readers = READERS if "all" in options.readers else options.readers
     options.folder.mkdir(parents=True, exist_ok=True)
     for reader in readers:
-        result = fuzz(reader, options.minutes, options.folder, options.seed)
+        limits = Limits(60 * options.minutes, 60 * options.wall_minutes)
+        result = fuzz(reader, limits, options.folder, options.seed)
         print(json.dumps(result), flush=True)
 
 

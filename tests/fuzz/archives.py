@@ -7,7 +7,8 @@ import random
 import zipfile
 
 from amr.formats.zips import ZIP_FAILURES
-from tests.fuzz.target import RawMutation
+
+from .target import RawMutation
 
 ODD_NAMES = (
     "features.npy",

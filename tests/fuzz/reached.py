@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from tests.fuzz.target import load
+from .target import load
 
 
 def lines_of(code: CodeType) -> set[int]:

@@ -38,6 +38,6 @@ class Target:
 
 def load(reader: str) -> Target:
     """The target of a reader's name; imports that reader and nothing of the others."""
-    target = import_module(f"tests.fuzz.readers.{reader}").TARGET
+    target = import_module(f".readers.{reader}", __package__).TARGET
     assert isinstance(target, Target)
     return target

@@ -16,7 +16,8 @@ from amr.audio.headers import id3_bytes, missing_bytes, mp3_has_length, ogg_is_c
 from amr.audio.read import MonoStream
 from amr.errors import AmrError
 from amr.simulation.decode import decode_span, long_header
-from tests.fuzz.target import RawMutation, Target
+
+from ..target import RawMutation, Target
 
 FORMS = (
     ("WAV", "PCM_16", 1),

@@ -19,8 +19,9 @@ from amr.formats.describe import describe
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
-from tests.fuzz.target import RawMutation, Target
-from tests.fuzz.trees import change
+
+from ..target import RawMutation, Target
+from ..trees import change
 
 SMALL = NetworkConfig(
     audio_dim=2,

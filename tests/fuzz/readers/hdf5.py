@@ -22,7 +22,8 @@ from amr.errors import AmrError
 from amr.formats.describe import describe
 from amr.formats.features import open_features
 from amr.formats.features_journal import CHECKSUM, journal_path
-from tests.fuzz.target import RawMutation, Target
+
+from ..target import RawMutation, Target
 
 SPEC = b"SPEC"
 JOURNAL = b"JRNL"

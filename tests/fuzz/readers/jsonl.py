@@ -16,8 +16,9 @@ from amr.formats.jsonl import write_objects
 from amr.formats.notices import Notices
 from amr.formats.predictions import read_predictions
 from amr.formats.queries import read_queries
-from tests.fuzz.target import RawMutation, Target
-from tests.fuzz.trees import change_line
+
+from ..target import RawMutation, Target
+from ..trees import change_line
 
 ANNOTATION = {
     "qid": "x1_1",

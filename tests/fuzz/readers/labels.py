@@ -13,8 +13,9 @@ from amr.formats.exchange import ENDINGS, FORMS, read_tracks, render_files
 from amr.formats.notices import Notices
 from amr.formats.tracks import Track, Window, file_stem, identified, read_text
 from amr.simulation.tables import read_table
-from tests.fuzz.target import RawMutation, Target
-from tests.fuzz.trees import change
+
+from ..target import RawMutation, Target
+from ..trees import change
 
 TRACKS = [
     Track("x.1", "a dog barks", [Window(1.0, 2.5, 0.75), Window(3.0, 4.0)], qid=1, duration_s=60.0),

@@ -11,8 +11,9 @@ import numpy as np
 from amr.errors import AmrError
 from amr.formats.describe import describe
 from amr.formats.npz import NpzTree, member_names, read_array, read_shape
-from tests.fuzz.archives import change_member, packed
-from tests.fuzz.target import Target
+
+from ..archives import change_member, packed
+from ..target import Target
 
 
 def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]  # of any type, that is the point
@@ -68,7 +69,7 @@ def described(folder: Path) -> None:
 TARGET = Target(
     read=read,
     seeds=seeds,
-    modules=("amr.formats.npz",),
+    modules=("amr.formats.npz", "amr.formats.zips"),
     words=(
         b"\x93NUMPY",
         b"'descr': '<f8'",

@@ -14,8 +14,9 @@ from amr.formats import safe_pickle
 from amr.formats.safe_pickle import StoredTensor
 from amr.models.lighthouse import read_lighthouse
 from amr.models.pickles import Archive
-from tests.fuzz.archives import change_member, packed
-from tests.fuzz.target import Target
+
+from ..archives import change_member, packed
+from ..target import Target
 
 # A tensor as torch.save pickles it, in the words of protocol 0 and 2 by hand: torch is not needed to fuzz.
 TENSOR = (
@@ -78,7 +79,7 @@ def tensors(objects: object) -> list[StoredTensor]:
 TARGET = Target(
     read=read,
     seeds=seeds,
-    modules=("amr.formats.safe_pickle", "amr.models.pickles"),
+    modules=("amr.formats.inert_pickle", "amr.formats.safe_pickle", "amr.formats.zips", "amr.models.pickles"),
     words=(
         TENSOR,
         b"ctorch._utils\n_rebuild_parameter\n",

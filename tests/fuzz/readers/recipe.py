@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from amr.formats.recipes import Scene, parse_recipe_bytes, read_recipe_bytes, scene_line
 from amr.simulation.published import is_published, parse_published, scenes_of
-from tests.fuzz.target import RawMutation, Target
-from tests.fuzz.trees import change, change_line
+
+from ..target import RawMutation, Target
+from ..trees import change, change_line
 
 FOREGROUND = {
     "path": "dogs/bark 1.wav",

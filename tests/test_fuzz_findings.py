@@ -1,0 +1,254 @@
+"""What fuzzing found, kept: each input once made a reader fail in a way of its own, or take all memory.
+
+``python -m tests.fuzz READER`` finds more; docs/security.md says how long it ran.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz.archives import packed
+from fuzz.target import READERS, load
+
+from amr.errors import AmrError, InputError
+from amr.formats.annotations import read_annotations
+from amr.formats.csv_moments import qid_value
+from amr.formats.describe import describe
+from amr.formats.exchange import read_tracks
+from amr.formats.features_journal import CHECKSUM, HEADER, MAGIC, journal_path, read_journal
+from amr.formats.notices import Notices
+from amr.formats.npz import read_array
+from amr.formats.safe_pickle import Archive
+from amr.formats.scoring import read_truth
+
+ANNOTATION = {"qid": 1, "query": "rain", "duration": 60, "vid": "v", "relevant_windows": [[1, 3]]}
+
+
+def lines(**changes: Any) -> bytes:
+    return json.dumps({**ANNOTATION, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "text", [{"query": "\ud800"}, {"vid": "a\udfff"}, {"\udc00": 1}, {"extra": ["\ud912"]}]
+)
+def test_half_characters_are_refused_where_they_are_read(tmp_path: Path, text: dict[str, Any]) -> None:
+    """They were read, and broke the writing of the answer."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(**text))
+    with pytest.raises(InputError, match="half of a character"):
+        read_annotations(path)
+
+
+def test_whole_characters_in_two_halves_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(query="\U0001f415 barks"))
+    assert b"\\ud83d\\udc15" in path.read_bytes()
+    assert read_annotations(path)[0].query == "\U0001f415 barks"
+
+
+def test_half_characters_in_jams_and_csv(tmp_path: Path) -> None:
+    path = tmp_path / "x.jams"
+    path.write_bytes(b'{"annotations": [{"data": [{"time": 0, "duration": 1, "value": "\\ud800"}]}]}')
+    with pytest.raises(InputError, match="half of a character"):
+        read_tracks(str(path), "jams", Notices())
+    assert qid_value('"\\ud800"') == '"\\ud800"'
+
+
+@pytest.mark.parametrize("duration", [299e6, 1e300])
+def test_clip_labels_of_years_take_no_memory(tmp_path: Path, duration: float) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(duration=duration, relevant_clip_ids=[0], saliency_scores=[[1, 2, 3]]))
+    with pytest.raises(InputError, match="clip labels go up to a day"):
+        read_truth(path, with_labels=True)
+
+
+def header(**changes: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], **changes}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {"__metadata__": [1], **header()()},
+        lambda: {"__metadata__": {"amr_format": "model", "preset": 7}, **header()()},
+        lambda: {"a": {"dtype": "F32", "shape": [1]}},
+        lambda: {"a": [1, 2]},
+        header(data_offsets=[0, 4, 8]),
+        header(data_offsets=[0, "4"]),
+        header(data_offsets=[[0], 4]),
+        header(data_offsets=[0.0, 4.0]),
+        header(shape=[-1]),
+        header(shape=[2**70]),
+        header(shape="1"),
+        header(dtype=["F32"]),
+        header(dtype="F31"),
+    ],
+)
+def test_headers_of_tensors_that_are_none(tmp_path: Path, make: Callable[[], dict[str, Any]]) -> None:
+    path = tmp_path / "m.safetensors"
+    text = json.dumps(make()).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    with pytest.raises(InputError):
+        describe(path)
+
+
+def test_tensors_in_each_others_place_are_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    text = json.dumps(header(data_offsets=[0, 3])()).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    assert describe(path).problems == ("a lies outside of the file",)
+
+
+def npz(path: Path, content: bytes, name: str = "features.npy") -> Path:
+    path.write_bytes(packed([(name, content)]))
+    return path
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2",
+        b"(" * 300,
+        b"-" * 9000 + b"1",
+        b"\xff\x00",
+        b"{[]: 1}",
+    ],
+)
+def test_npy_headers_that_are_no_literal(tmp_path: Path, literal: bytes) -> None:
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(literal)) + literal
+    with pytest.raises(InputError, match="cannot be read"):
+        read_array(npz(tmp_path / "x.npz", content), "features")
+
+
+def damaged_archives(kind: str) -> bytes:
+    """Archives that the zipfile module fails on in ways of its own."""
+    good = packed([("features.npy", bytes(100)), ("archive/data.pkl", b"N.")], zipfile.ZIP_DEFLATED)
+    entry = good.index(b"PK\x01\x02")
+    changes = {
+        "a version that is not known": (entry + 6, b"\x49\x00"),
+        "a method that is not known": (entry + 10, b"\x63\x00"),
+        "a method that is known to others": (entry + 10, b"\x0e\x00"),
+        "encrypted": (entry + 8, b"\x01\x00"),
+        "a place before the file": (good.rindex(b"PK\x05\x06") + 16, struct.pack("<I", entry + 1000)),
+        "broken deflate": (good.index(b"features.npy") + 12, b"\xff\xff\xff"),
+    }
+    at, new = changes[kind]
+    return good[:at] + new + good[at + len(new) :]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a version that is not known",
+        "a method that is not known",
+        "a method that is known to others",
+        "encrypted",
+        "a place before the file",
+        "broken deflate",
+    ],
+)
+def test_damaged_archives(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(damaged_archives(kind))
+    for read in (describe, Archive, lambda path: read_array(path, "features")):
+        with pytest.raises(InputError, match=r"x\.npz"):
+            read(path)
+
+
+def pickled(folder: Path, program: bytes) -> Path:
+    path = folder / "m.ckpt"
+    path.write_bytes(packed([("archive/data.pkl", program), ("archive/data/0", bytes(16))]))
+    return path
+
+
+def nested_tuples(depth: int) -> bytes:
+    """A tuple of two of the same tuple of two ...: small to write, endless to hash."""
+    return b"(I1\nI2\nt" + b"".join(b"q%c0h%ch%c\x86" % (n, n, n) for n in range(depth))
+
+
+ENDLESS = {
+    "a key of nested tuples": b"}" + nested_tuples(60) + b"I1\ns.",
+    "many such keys": b"}(" + nested_tuples(60) + b"I1\nu.",
+    "a dictionary of such keys": b"(" + nested_tuples(60) + b"I1\nd.",
+    "a set of them": b"\x8f(" + nested_tuples(60) + b"\x90.",
+    "a frozen set of them": b"(" + nested_tuples(60) + b"\x91.",
+    "pairs of them": b"ccollections\nOrderedDict\n((l(" + nested_tuples(60) + b"I1\ntatR.",
+    "copies of a long text": b"(Vlatin1\nq\x01V" + b"x" * 60_000 + b"\nq\x02"
+    + b"c_codecs\nencode\nq\x03" + b"h\x03(h\x02h\x01tR" * 3000 + b"l.",
+    "copies of a dictionary": b"(}q\x01(" + b"".join(b"I%d\nN" % n for n in range(3000)) + b"u"
+    + b"cargparse\nNamespace\nq\x02" + b"h\x02(h\x01tR" * 9000 + b"l.",
+    "a registered extension": b"\x82\x01.",
+    "a call of a list": b"(l(tR.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_pickles_that_would_compute_without_end(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="more than plain data"):
+        Archive(pickled(tmp_path, ENDLESS[name]))
+
+
+def test_nested_tuples_alone_do_no_harm(tmp_path: Path) -> None:
+    assert isinstance(Archive(pickled(tmp_path, nested_tuples(60) + b".")).objects, tuple)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_plain_pickles_of_every_protocol_read_back(tmp_path: Path, protocol: int) -> None:
+    plain = {"a": [1, 2.5, None, True, "é", b"x"], 2: {"b": (1, (2,))}}
+    assert Archive(pickled(tmp_path, pickle.dumps(plain, protocol))).objects == plain
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        HEADER.pack(MAGIC, 100, 2**60),
+        HEADER.pack(MAGIC, 100, 1) + struct.pack("<QQ", 0, 2**50),
+        HEADER.pack(MAGIC, 100, 1) + struct.pack("<QQ", 2**62, 8) + bytes(8),
+        HEADER.pack(MAGIC, 100, 1) + bytes(3),
+    ],
+)
+def test_a_forged_journal_is_none(tmp_path: Path, body: bytes) -> None:
+    """The checksum is right, the numbers are not."""
+    path = tmp_path / "f.h5"
+    path.write_bytes(bytes(200))
+    journal_path(path).write_bytes(body + CHECKSUM.pack(zlib.crc32(body)))
+    assert read_journal(path) is None
+
+
+def test_a_journal_of_a_longer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    path.write_bytes(bytes(200))
+    body = HEADER.pack(MAGIC, 2**60, 0)
+    journal_path(path).write_bytes(body + CHECKSUM.pack(zlib.crc32(body)))
+    with pytest.raises(InputError, match=r"is no journal of f\.h5"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_seed_and_a_few_changes_of_it_read_or_are_refused(tmp_path: Path, reader: str) -> None:
+    """The targets themselves, as the fuzzer drives them but without it."""
+    target = load(reader)
+    rng = random.Random(reader)
+
+    def flip(data: bytes) -> bytes:
+        at = rng.randrange(max(1, len(data)))
+        return data[:at] + bytes([rng.randrange(256)]) + data[at + rng.randrange(3) :]
+
+    seeds = target.seeds()
+    mutate = target.mutate or (lambda data, _, raw: raw(data))
+    changed = [mutate(rng.choice(seeds), rng, flip) for _ in range(30)]
+    for number, data in enumerate([*seeds, *changed]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with suppress(AmrError):
+            target.read(data, folder)
