@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,7 @@ class EncodedRecording:
                 self._ended = True
                 self.duration_s = result.duration_s
                 if result.error is not None:
-                    raise result.error
+                    raise located(result.error, self.file.path)
             elif not isinstance(result, Begin):
                 yield result
 
@@ -73,6 +74,13 @@ class EncodedRecording:
                 pass
         except AmrError:
             return
+
+
+def located(error: AmrError, path: Path) -> AmrError:
+    """The error with the recording's path, where it says none; several recordings may share an error."""
+    told = copy(error)
+    told.where = error.where or str(path)
+    return told
 
 
 def encode_many(
@@ -102,7 +110,8 @@ def encode_many(
         results = encode_events(together, events, SEGMENTS_AHEAD * workers * batch)
         try:
             for result in results:
-                assert isinstance(result, Begin)
+                if not isinstance(result, Begin):
+                    continue  # what is left of a recording that could not be encoded
                 recording = EncodedRecording(result.file, results)
                 yield recording
                 recording.skip()
@@ -196,8 +205,11 @@ def encode_events(
 
 
 def finished(job: Begin | End | Future[FloatFrames], together: Together) -> Begin | End | FloatFrames:
-    """The result of a job, waited for."""
+    """The result of a job, waited for; an explained failure ends its recording, any other one the work."""
     if not isinstance(job, Future):
         return job
     together.hurry(job)
-    return job.result()
+    try:
+        return job.result()
+    except AmrError as error:
+        return End(error=error)

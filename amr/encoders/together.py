@@ -95,7 +95,8 @@ class Together:
         # Behind the except clause: what the failed pass held is only let go with its traceback.
         half = len(samples) // 2
         self._halve(half)
-        return np.concatenate([self._encode_batch(samples[:half]), self._encode_batch(samples[half:])])
+        pieces = [samples[at : at + half] for at in range(0, len(samples), half)]
+        return np.concatenate([self._encode_batch(piece) for piece in pieces])
 
     def _halve(self, batch: int) -> None:
         free_device_memory()
