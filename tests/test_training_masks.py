@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from amr.models.dropout import Dropout
+from amr.models.dropout import Dropout, drawn_mask
 from amr.models.rectifier import PReLU
 from amr.training.masks import POOL_SIZE, POOL_STEPS, MaskPools, PooledDropout
 
@@ -30,6 +30,21 @@ def test_rate_scale_and_independence(rate: float) -> None:
     assert abs(float(both) - rate**2) < 0.005
     neighbours = (dropped[:, 1:] & dropped[:, :-1]).float().mean()
     assert abs(float(neighbours) - rate**2) < 0.005
+
+
+def test_bfloat16_masks_keep_the_expectation() -> None:
+    """Their scale is a number that bfloat16 has, and the rate is the one that goes with it."""
+    for rate in (0.1, 0.3, 0.5):
+        mask = drawn_mask(torch.Size([400_000]), rate, torch.bfloat16, torch.Generator().manual_seed(3))
+        scale = float(mask.max())
+        dropped = float((mask == 0).double().mean())
+        assert scale * (1 - dropped) == pytest.approx(1, abs=5 * (rate / (1 - rate) / 400_000) ** 0.5)
+        assert 1 - 1 / scale == pytest.approx(rate, abs=0.002)
+    module = Dropout(0.1)
+    pools = MaskPools(nn.Sequential(module), 0, [torch.float32, torch.bfloat16])
+    pools.draw(0)
+    pools.use(7)
+    assert module(torch.ones(1000, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_a_key_decides_every_mask_and_steps_change_the_pool() -> None:

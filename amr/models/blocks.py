@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from amr.models.attention import Attention
 from amr.models.dropout import Dropout
+from amr.models.hidden import LEAST_SLOPE, Maps, hidden_layer, product_dtype
 from amr.models.rectifier import PReLU
 
 
@@ -68,8 +69,20 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self._trains_on_processor(x):
+            maps = Maps(
+                self.up.weight, self.up.bias, self.activation.weight, self.down.weight, self.down.bias
+            )
+            dtype = product_dtype(x)
+            mask = self.dropout.mask(torch.Size([*x.shape[:-1], self.up.out_features]), dtype)
+            return hidden_layer(x, maps, mask, dtype)
         out: Tensor = self.down(self.dropout(self.activation(self.up(x))))
         return out
+
+    def _trains_on_processor(self, x: Tensor) -> bool:
+        if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        return float(self.activation.weight.detach()) >= LEAST_SLOPE
 
 
 class CrossLayer(nn.Module):

@@ -21,11 +21,16 @@ class Dropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0:
-            return x
         if x.device.type != "cpu":
-            return functional.dropout(x, self.rate)
-        return drop(x, self.rate)
+            return functional.dropout(x, self.rate, self.training)
+        mask = self.mask(x.shape, x.dtype)
+        return x if mask is None else x * mask
+
+    def mask(self, shape: torch.Size, dtype: torch.dtype) -> Tensor | None:
+        """What a tensor on a processor is multiplied by, drawn at each call; None: nothing is dropped."""
+        if not self.training or self.rate == 0.0:
+            return None
+        return drawn_mask(shape, self.rate, dtype)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
@@ -33,12 +38,23 @@ class Dropout(nn.Module):
 
 def drop(x: Tensor, rate: float, generator: torch.Generator | None = None) -> Tensor:
     """:class:`Dropout`'s arithmetic, with the draws from ``generator`` or torch's own."""
+    return x * drawn_mask(x.shape, rate, x.dtype, generator)
+
+
+def drawn_mask(
+    shape: torch.Size, rate: float, dtype: torch.dtype, generator: torch.Generator | None = None
+) -> Tensor:
+    """Zero with probability ``rate``, else ``1 / (1 - rate)``."""
+    if dtype == torch.bfloat16:
+        # 1 / (1 - rate) becomes a number that bfloat16 has: else every value would be off by its rounding.
+        rate = 1 - 1 / float(torch.tensor(1 / (1 - rate), dtype=dtype))
     word = torch.int8 if (rate * 256).is_integer() else torch.int16
     levels = 1 << torch.iinfo(word).bits
     num_dropped = round(rate * levels)
     # The words are signed: the lowest ``num_dropped`` of them are dropped.
-    keep = random_words(x.numel(), word, generator)[: x.numel()].view(x.shape) >= num_dropped - levels // 2
-    return x * keep.to(x.dtype).mul_(levels / (levels - num_dropped))
+    count = shape.numel()
+    keep = random_words(count, word, generator)[:count].view(shape) >= num_dropped - levels // 2
+    return keep.to(dtype).mul_(levels / (levels - num_dropped))
 
 
 def random_words(count: int, word: torch.dtype, generator: torch.Generator | None = None) -> Tensor:

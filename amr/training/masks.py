@@ -9,11 +9,12 @@ seed and the step, and so belongs to neither a thread nor a moment in time.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from amr.models.dropout import Dropout, drop
+from amr.models.dropout import Dropout, drawn_mask
 from amr.training.draws import key_of
 
 POOL_SIZE = 3 << 20
@@ -33,11 +34,15 @@ class MaskPools:
     Args:
         network: whose dropout is served from here; its modules are told.
         seed: of the draws.
+        dtypes: of the tensors that are dropped from.
     """
 
-    def __init__(self, network: nn.Module, seed: int) -> None:
+    def __init__(
+        self, network: nn.Module, seed: int, dtypes: Sequence[torch.dtype] = (torch.float32,)
+    ) -> None:
         self.seed = seed
-        self._pools: dict[float, Tensor] = {}
+        self._dtypes = dtypes
+        self._pools: dict[tuple[float, torch.dtype], Tensor] = {}
         self._drawn_at = -1
         rates = {module.rate for module in network.modules() if isinstance(module, Dropout)}
         self._rates = sorted(rate for rate in rates if rate > 0)
@@ -52,8 +57,9 @@ class MaskPools:
         self._drawn_at = step // POOL_STEPS
         for rate in self._rates:
             key = key_of(self.seed, self._drawn_at, f"masks {rate}")
-            generator = torch.Generator().manual_seed(key >> 1)
-            self._pools[rate] = drop(torch.ones(POOL_SIZE), rate, generator)
+            for dtype in self._dtypes:
+                generator = torch.Generator().manual_seed(key >> 1)
+                self._pools[rate, dtype] = drawn_mask(torch.Size([POOL_SIZE]), rate, dtype, generator)
 
     def use(self, key: int) -> None:
         """Let this thread's dropout begin its stretches as ``key`` says."""
@@ -63,7 +69,7 @@ class MaskPools:
 class _Thread(threading.local):
     """The pools of the chunk that a thread works on, and the state of its places in them."""
 
-    pools: dict[float, Tensor] | None = None
+    pools: dict[tuple[float, torch.dtype], Tensor] | None = None
     state: int = 0
 
 
@@ -73,14 +79,15 @@ _thread = _Thread()
 class PooledDropout(Dropout):
     """:class:`amr.models.dropout.Dropout` with masks from its thread's pools, where it has some."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0 or x.device.type != "cpu" or _thread.pools is None:
-            return super().forward(x)
-        count = x.numel()
+    def mask(self, shape: torch.Size, dtype: torch.dtype) -> Tensor | None:
+        pool = None if _thread.pools is None else _thread.pools.get((self.rate, dtype))
+        if not self.training or pool is None:
+            return super().mask(shape, dtype)
+        count = shape.numel()
         if count > MOST:
-            return drop(x, self.rate, torch.Generator().manual_seed(next_place() >> 1))
+            return drawn_mask(shape, self.rate, dtype, torch.Generator().manual_seed(next_place() >> 1))
         first = next_place() % ((POOL_SIZE - count) // ALIGNED + 1) * ALIGNED
-        return x * _thread.pools[self.rate][first : first + count].view(x.shape)
+        return pool[first : first + count].view(shape)
 
 
 def next_place() -> int:
