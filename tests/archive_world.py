@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from amr.cli.main import run
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.formats.features_write import FeatureWriter, create_feature_file
 
@@ -85,3 +91,30 @@ def write_features(path: Path, lengths: list[int], *, first: int = 0) -> Path:
         writer.add(f"r{number}", wandering(count, number), duration_s=0.5 * count + 0.5)
     writer.close()
     return path
+
+
+class Done(NamedTuple):
+    """How a run of the tool ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+class Tool:
+    """Runs ``amr`` inside this process: a process of its own costs many times what the small searches do."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capfd = capfd
+        self.monkeypatch = monkeypatch
+
+    def __call__(self, *arguments: object, stdin: str = "") -> Done:
+        self.capfd.readouterr()
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = run([str(argument) for argument in arguments])
+        sys.stdout.flush()
+        return Done(int(code), *self.capfd.readouterr())

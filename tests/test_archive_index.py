@@ -204,6 +204,7 @@ def damages() -> dict[str, bytes | None]:
         "rows that are none": json.dumps(
             {**good, "probe": [[0.0]], "segments": [{"rows": 2**60, "sha256": "a"}]}
         ).encode(),
+        "ragged": json.dumps({**good, "probe": [[0.0], [0.0, 1.0]], "segments": []}).encode(),
         "no probe": json.dumps({**good, "probe": [], "segments": []}).encode(),
     }
 

@@ -133,9 +133,12 @@ def parse_manifest(record: Any, path: Path) -> Manifest:
         segment.rows > SEGMENT_ROWS for segment in segments
     ):
         raise ValueError("a segment of another length")
+    probe = [[float(value) for value in row] for row in record["probe"]]
+    if len({len(row) for row in probe}) != 1:
+        raise ValueError("frames of the probe differ in length, or there are none")
     return Manifest(
         encoder=str(record["encoder"]),
-        probe=[[float(value) for value in row] for row in record["probe"]],
+        probe=probe,
         segments=segments,
         source_bytes=int(record["source_bytes"]),
         source_mtime_ns=int(record["source_mtime_ns"]),

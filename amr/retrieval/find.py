@@ -71,13 +71,14 @@ class WindowFinder:
     Args:
         encoder: gives the joint space.
         options: how a curve is cut.
-        examples: joint vectors of queries that are not, or not only, words (``amr.retrieval.like``), by text.
+        vectors: queries in the joint space, by text. Those that are not, or not only, words are put here
+            (``amr.retrieval.like``).
     """
 
     encoder: Encoder
     options: window.WindowOptions
     listens: bool = True
-    examples: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    vectors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     sentences: EncodedSentences = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,19 +126,19 @@ class WindowFinder:
 
     def curves(self, frames: npt.NDArray[np.float32], queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """``(frames, queries)`` similarities of frames ``(frames, dimension)``."""
-        text = self.joint_text(queries)
+        vectors = self.joint_text(queries)
         curves = np.empty((len(frames), len(queries)), dtype=np.float32)
         for start in range(0, len(frames), BLOCK_FRAMES):
             block = frames[start : start + BLOCK_FRAMES]
-            curves[start : start + BLOCK_FRAMES] = self.encoder.joint_audio(block) @ text.T
+            curves[start : start + BLOCK_FRAMES] = self.encoder.joint_audio(block) @ vectors.T
         return curves
 
     def joint_text(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The queries in the joint space, ``(queries, joint_dimension)``."""
-        words = [text for text in dict.fromkeys(queries) if text not in self.examples]
-        known = dict(self.examples)
-        if words:
-            pooled = np.stack([features.pooled for features in self.sentences.features(words)])
-            known.update(zip(words, self.encoder.joint_text(pooled), strict=True))
-        vectors: npt.NDArray[np.float32] = np.stack([known[text] for text in queries])
+        """The queries in the joint space, ``(queries, joint_dimension)``; each distinct one is taken there
+        once."""
+        new = [text for text in dict.fromkeys(queries) if text not in self.vectors]
+        if new:
+            pooled = np.stack([features.pooled for features in self.sentences.features(new)])
+            self.vectors.update(zip(new, self.encoder.joint_text(pooled), strict=True))
+        vectors: npt.NDArray[np.float32] = np.stack([self.vectors[text] for text in queries])
         return vectors

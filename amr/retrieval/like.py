@@ -119,10 +119,10 @@ def ask_alike(queries: Sequence[Query], clips: Sequence[Clip], finder: WindowFin
     name = " ".join(PREFIX + clip.name for clip in clips)
     example = vector_of(clips, finder.encoder)
     if not queries:
-        finder.examples[name] = example
+        finder.vectors[name] = example
         return [Query(text=name, where="--like")]
     texts = [f"{query.text} {name}" for query in queries]
     words = finder.joint_text([query.text for query in queries])
     for text, vector in zip(texts, words, strict=True):
-        finder.examples[text] = together(vector, example, finder.encoder)
+        finder.vectors[text] = together(vector, example, finder.encoder)
     return [replace(query, text=text) for query, text in zip(queries, texts, strict=True)]
