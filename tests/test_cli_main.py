@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fault_table import fault
 
 from amr import __version__
 from amr.cli import main
@@ -85,6 +86,13 @@ def test_wrong_usage(arguments: list[str], amr: Callable[..., subprocess.Complet
     assert second.startswith("hint: see amr")
 
 
+@fault(
+    "disk",
+    "the disk behind standard output is full (`predict > FILE`)",
+    code=4,
+    says="No space left on device",
+    left="the answers that were written; the exit code tells",
+)
 def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
     queries = tmp_path / "q.jsonl"
     queries.write_text('{"query": "x", "vid": "a", "duration": 60}\n' * 200)
@@ -96,6 +104,13 @@ def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@fault(
+    "signals",
+    "whoever reads standard output goes away (`predict | head`)",
+    code=141,
+    says="",
+    left="what was read",
+)
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     queries = tmp_path / "q.jsonl"
     queries.write_text('{"query": "x", "vid": "a", "duration": 60}\n' * 5000)

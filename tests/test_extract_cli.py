@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from fault_table import fault
 from feature_fakes import FakeEncoder, text_features
 
 from amr.cli.main import run
@@ -268,6 +269,13 @@ def test_a_name_that_is_no_text(folder: Path, capfd: pytest.CaptureFixture[str])
         assert len(reader) == 4
 
 
+@fault(
+    "disk",
+    "a file may not grow any more while `extract` writes",
+    code=4,
+    says="f.h5: no room to write on",
+    left="what is finished; `--resume` goes on when there is room",
+)
 def test_a_full_disk_loses_nothing(folder: Path) -> None:
     """A limit on the size of files, as a disk that has no more room; with room again the work goes on."""
     limit = 60_000
@@ -298,6 +306,13 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
         assert list(reader.ids) == expected_ids()
 
 
+@fault(
+    "signals",
+    "Ctrl-C while `extract` works",
+    code=130,
+    says="interrupted; the same command with --resume goes on with f.h5",
+    left="every finished recording, in the part",
+)
 def test_interrupted_keeps_what_is_done(folder: Path) -> None:
     for copy in range(60):
         os.link("audio/dog.wav", f"audio/copy{copy:02d}.wav")

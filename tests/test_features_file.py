@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from fault_table import fault
 from feature_fakes import DIMENSION, Floats, identity, made_frames, text_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -378,6 +379,13 @@ def test_other_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
         open_features(path)
 
 
+@fault(
+    "input",
+    "a feature file is cut, anywhere",
+    code=3,
+    says="",
+    left="it is refused, or all that it says it has is there",
+)
 def test_a_file_cut_anywhere_is_refused_or_read_whole(tmp_path: Path) -> None:
     whole = write_file(tmp_path / "whole.h5").read_bytes()
     path = tmp_path / "cut.h5"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fault_table import fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,13 @@ def change_everywhere(file: JournaledFile) -> None:
         file.write(b"new bytes" * 300)
 
 
+@fault(
+    "signals",
+    "SIGKILL at any system call of a commit, or in the middle of it",
+    code=None,
+    says="",
+    left="the state before the commit, or the one after",
+)
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("moment", range(1, 16))
 def test_a_kill_at_any_system_call_leaves_the_old_state_or_the_new(
@@ -164,6 +172,13 @@ def test_the_moments_above_cover_a_whole_commit(tmp_path: Path) -> None:
     assert 5 < calls < 15
 
 
+@fault(
+    "disk",
+    "a journal that is cut, or of which a byte is flipped",
+    code=None,
+    says="",
+    left="the state before the commit that it was for",
+)
 def test_a_torn_or_altered_journal_is_no_journal() -> None:
     whole = pack_journal(12_000, {0: b"a" * PAGE_BYTES, 8192: b"b" * 100})
     assert unpack_journal(whole) == (12_000, {0: b"a" * PAGE_BYTES, 8192: b"b" * 100})

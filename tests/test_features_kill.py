@@ -18,6 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from fault_table import fault
 from feature_fakes import identity, made_frames, text_features
 
 from amr.formats.features_journal import journal_path
@@ -103,6 +104,13 @@ def require_whole(path: Path, at_least: int) -> int:
         return len(reader)
 
 
+@fault(
+    "signals",
+    "SIGKILL between, or within, any two writes to a feature file",
+    code=None,
+    says="",
+    left="a file that opens, with every committed recording",
+)
 def test_a_kill_between_or_within_any_two_writes(tmp_path: Path) -> None:
     path, base = tmp_path / "f.h5", tmp_path / "base.h5"
     create_feature_file(base, identity_json=IDENTITY, store="float16")
@@ -208,6 +216,13 @@ def resume(path: Path) -> None:
         write_all(writer)
 
 
+@fault(
+    "disk",
+    "the disk is full again and again, a little later each time",
+    code=None,
+    says="File too large",
+    left="every committed recording, each time",
+)
 def test_a_disk_that_fills_up_keeps_what_is_finished(tmp_path: Path) -> None:
     """The file may not grow beyond a limit, as on a full disk; with room again the work goes on."""
     path = tmp_path / "f.h5"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fault_table import fault
 from training_world import DIM, TINY_NETWORK, World
 
 from amr.cli.main import run
@@ -213,6 +214,13 @@ def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
         time.sleep(0.002)
 
 
+@fault(
+    "signals",
+    "SIGKILL, then SIGTERM, while `train` works",
+    code=130,
+    says="--resume goes on from there",
+    left="model and state; `--resume` ends with the bytes of an uninterrupted run",
+)
 def test_a_killed_and_a_terminated_run_go_on_as_if_nothing_had_happened(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

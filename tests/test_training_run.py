@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from fault_table import fault
 from training_world import IDENTITY, World, query, record, tiny_plan
 
 from amr.errors import ExitCode, InputError
@@ -104,6 +105,13 @@ def test_a_run_of_another_plan_or_of_other_data_is_not_resumed(
         finish(changed, resume=True)
 
 
+@fault(
+    "input",
+    "the state of a training run is cut",
+    code=3,
+    says="damaged",
+    left="it is refused and named; the model beside it is whole",
+)
 def test_a_state_that_is_cut_short_is_refused(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
     with pytest.raises(StoppedError):
         finish(job(corpora, PLAN, tmp_path / "m", should_stop=StopAfter(2)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -86,7 +87,8 @@ class Stopping:
 
     def _end_if_second(self, number: int) -> None:
         if self._has_heard:
-            os.write(2, f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once\n".encode())
+            line = f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once\n"
+            os.write(sys.stderr.fileno(), line.encode())  # not through its buffer, which may be in use
             os._exit(128 + number)
         self._has_heard = True
 
