@@ -70,6 +70,13 @@ class FrameGrid:
         end_s = min(max(end_s, 0.0), duration_s)
         return Moment(min(max(start_s, 0.0), end_s), end_s)
 
+    def middles(self, frames: range, duration_s: float) -> FloatArray:
+        """``(len(frames),)`` each frame's middle as a fraction of the stretch that the frames stand for."""
+        span = self.span_s(frames.start, frames.stop - 1, duration_s)
+        centre_s = np.arange(frames.start, frames.stop, dtype=np.float64) * self.hop_s + self.window_s / 2
+        middles: FloatArray = (centre_s - span.start_s) / max(span.length_s, 1e-9)
+        return middles
+
     def frames_between(self, start_s: float, end_s: float) -> range:
         """The frames whose centre lies in ``[start_s, end_s)``; the nearest one when there is none."""
         if self.num_frames == 0:

@@ -18,7 +18,7 @@ from amr.errors import InputError
 from amr.formats.tensor_header import MAX_HEADER_BYTES
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
-from amr.models.network import MomentNetwork
+from amr.models.build import build_network
 from amr.models.presets import PRESETS
 
 IDENTITY = EncoderIdentity(
@@ -43,7 +43,7 @@ def small_checkpoint(preset: str = "am-detr") -> Checkpoint:
     config = small_config(preset)
     return Checkpoint(
         config=config,
-        weights=MomentNetwork(config).state_dict(),
+        weights=build_network(config).state_dict(),
         encoder=IDENTITY,
         preset=preset,
         history=("amr train --preset am-detr", "amr train --init first"),

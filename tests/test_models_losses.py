@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from amr.models.inputs import Outputs
-from amr.models.losses import LossConfig, score_loss, total_loss
+from amr.models.losses import score_loss, total_loss
 from amr.models.matching import MatchingCost, match
 from amr.models.presets import PRESETS
+from amr.models.score_losses import LossConfig
 from amr.models.spans import distance_iou, generalised_iou, iou, logit, to_centre_width, to_ends
 from amr.models.targets import Targets, jittered, make_targets, relevant_frames
 
@@ -226,7 +227,7 @@ def test_a_batch_spread_over_processes_sums_to_the_whole() -> None:
     halves = []
     for rows in (slice(0, 2), slice(2, 4)):
         part = replace(out, spans=out.spans[:, rows], logits=out.logits[:, rows])
-        part_targets = Targets(*(field[rows] for field in want))
+        part_targets = Targets(*(None if field is None else field[rows] for field in want))
         # Each process divides by half of all pairs, and the processes' losses are averaged.
         halves.append(
             total_loss(part, part_targets, frame_mask()[rows], config, num_targets=torch.tensor(2.0))

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.errors import InputError
 from amr.formats.queries import Query
+from amr.models.build import build_network
 from amr.models.checkpoint import Checkpoint, write_checkpoint
+from amr.models.frame_answers import LEAST_SCORE
 from amr.models.inputs import pad_inputs
-from amr.models.network import MomentNetwork
 from amr.models.presets import PRESETS, sized
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
@@ -59,7 +60,7 @@ def checkpoint(preset: str = "am-detr", *, name: str = "toy", channels: int = 0)
         max_tokens=4,
         similarity_channels=channels,
     )
-    network = MomentNetwork(config)
+    network = build_network(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -94,11 +95,13 @@ def test_a_recording_that_fits_gets_the_networks_own_answer(preset: str) -> None
         one = ask(frames)
         (answer,) = model.predict([one])
         with torch.no_grad():
-            outputs = model.network(pad_inputs([one.frames], [one.tokens]))
+            middles = one.grid.middles(range(frames), one.duration_s)
+            outputs = model.network(pad_inputs([one.frames], [one.tokens], middles=[middles]))
         ends = to_ends(outputs.spans[-1, 0]).clamp(0, 1).numpy() * one.duration_s
         scores = outputs.score_logits[-1, 0].sigmoid().numpy()
         order = np.argsort(-scores, kind="stable")
         expected = np.column_stack((ends, scores))[order]
+        expected = expected[expected[:, 2] > LEAST_SCORE]
         assert np.allclose(np.array(answer.moments), expected, atol=1e-4)
         assert answer.saliency is not None
         assert np.allclose(answer.saliency, outputs.saliency[0].sigmoid().numpy(), atol=ROUNDING)

@@ -23,8 +23,8 @@ from amr.formats.encoder_names import checked_name
 from amr.formats.streams import open_output
 from amr.formats.tensor_header import read_header as read_header  # also for amr.training.runstate
 from amr.formats.tensor_header import tensor_places
+from amr.models.build import Network, build_network
 from amr.models.config import NetworkConfig
-from amr.models.network import MomentNetwork
 
 FORMAT = "model"
 SCHEMA = "1"
@@ -58,14 +58,14 @@ class Checkpoint:
     data_sha256: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
-    def build(self) -> MomentNetwork:
+    def build(self) -> Network:
         """A network of its own with these weights, in evaluation mode, on the CPU.
 
         Raises:
             ValueError: the weights are not this network's; checked already for a checkpoint that was read.
         """
         with torch.device("meta"):
-            network = MomentNetwork(self.config)
+            network = build_network(self.config)
         problem = shape_problem(network, {name: tuple(w.shape) for name, w in self.weights.items()})
         if problem:
             raise ValueError(problem)
@@ -217,7 +217,7 @@ def _require_shapes(config: NetworkConfig, header: Mapping[str, Any], path: str 
         if place.dtype not in FLOATS:
             raise InputError(f"weight {name} is {place.dtype}, a type that no weight has", where=path)
     with torch.device("meta"):
-        network = MomentNetwork(config)
+        network = build_network(config)
     problem = shape_problem(network, {name: place.shape for name, place in places.items()})
     if problem:
         raise InputError(f"does not hold the network it names: {problem}", where=path)

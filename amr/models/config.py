@@ -11,6 +11,7 @@ Continuity = Literal["none", "features", "saliency"]
 Pooling = Literal["mean", "attention"]
 SaliencyHead = Literal["projection", "gate"]
 CrossMask = Literal["exact", "lighthouse"]
+Proposing = Literal["queries", "frames"]
 
 # Least and most of each size: far around the published configurations, so that a checkpoint's header can not
 # make the reader build something absurd.
@@ -30,6 +31,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "window_frames": (1, 1_000_000),
     "max_tokens": (1, 4_096),
     "similarity_channels": (0, 2),
+    "space_dim": (0, 4_096),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
 }
@@ -69,6 +71,10 @@ class NetworkConfig:
         negatives_bypass_gate: negative pairs take the ungated cross-attention encoder only.
         saliency: frame scores from two projections and the global token, or from the gate itself.
         cross_mask: ``lighthouse`` repeats an upstream mask bug that lets batch mates into a result.
+        proposing: what proposes moments: learned ``queries`` (DETR), or the ``frames`` themselves
+            (:class:`amr.models.frame_network.FrameNetwork`, the preset ``best``), without cross-attention and
+            positions.
+        space_dim: size of the space in which ``frames`` and sentences are compared for a gate; 0: no gate.
         unused_text_positions: length of a table of text positions that exists in published checkpoints and
             enters no result; 0 leaves it out.
     """
@@ -103,6 +109,8 @@ class NetworkConfig:
     negatives_bypass_gate: bool = False
     saliency: SaliencyHead = "projection"
     cross_mask: CrossMask = "exact"
+    proposing: Proposing = "queries"
+    space_dim: int = 0
     unused_text_positions: int = 0
 
     def __post_init__(self) -> None:
@@ -161,6 +169,11 @@ def _require_consistent(config: NetworkConfig) -> None:
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
     if config.continuity_kernel % 2 == 0:
         raise ValueError(f"continuity_kernel is {config.continuity_kernel}, expected an odd number of frames")
+    if config.proposing == "frames":
+        _require_frames_consistent(config)
+        return
+    if config.space_dim:
+        raise ValueError("space_dim belongs to proposing = frames")
     if config.gate == "none":
         for name in ("saliency", "continuity"):
             if getattr(config, name) in ("gate", "saliency"):
@@ -171,3 +184,13 @@ def _require_consistent(config: NetworkConfig) -> None:
         raise ValueError("negatives_bypass_gate needs plain_cross, the encoder that they take instead")
     if config.gate == "none" and not config.plain_cross:
         raise ValueError("plain_cross is off and there is no gate: no text would reach the audio")
+
+
+def _require_frames_consistent(config: NetworkConfig) -> None:
+    """Switches of the DETR networks that the frame decoder lacks must say so."""
+    lacking = {"tef": "none", "gate": "none", "continuity": "none", "plain_cross": False, "amplifier": False}
+    for name, value in lacking.items():
+        if getattr(config, name) != value:
+            raise ValueError(f"{name} is {getattr(config, name)!r}, proposing = frames takes {value!r} only")
+    if not config.space_dim and not config.similarity_channels:
+        raise ValueError("space_dim and similarity_channels are both 0: no text would reach the audio")

@@ -24,6 +24,8 @@ class Inputs:
         audio_mask: ``(batch, frames)`` bool, true where a frame is real; ``None`` when all are.
         text_mask: ``(texts, tokens)`` bool; ``None`` when all are real.
         curves: ``(batch, frames, similarity_channels)``, for networks that take them.
+        middles: ``(batch, frames)`` where each frame's middle lies, as a fraction of the stretch; evenly
+            spaced when left out.
     """
 
     audio: Tensor
@@ -31,6 +33,7 @@ class Inputs:
     audio_mask: Tensor | None = None
     text_mask: Tensor | None = None
     curves: Tensor | None = None
+    middles: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Inputs:
         """The same batch on another device."""
@@ -44,6 +47,7 @@ class Inputs:
             audio_mask=moved(self.audio_mask),
             text_mask=moved(self.text_mask),
             curves=moved(self.curves),
+            middles=moved(self.middles),
         )
 
     def frame_mask(self) -> Tensor:
@@ -51,6 +55,14 @@ class Inputs:
         if self.audio_mask is not None:
             return self.audio_mask
         return torch.ones(self.audio.shape[:2], dtype=torch.bool, device=self.audio.device)
+
+    def frame_middles(self) -> Tensor:
+        """``(batch, frames)``, evenly spaced where they were left out."""
+        if self.middles is not None:
+            return self.middles
+        mask = self.frame_mask()
+        index = torch.arange(mask.shape[1], device=mask.device)
+        return (index + 0.5) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,9 @@ class Outputs:
         frames: ``(batch, frames, hidden_dim)``, the encoded frames, for heads that build on them.
         negative_saliency: as ``saliency``, for the same audio with another item's text.
         negative_valid: ``(batch,)`` bool, false where that text was the item's own.
+        middles: ``(batch, frames)`` of :class:`Inputs`, where every frame proposes.
+        pairs: ``(batch, frames, texts)`` float32 logits of each frame under each text, where a gate is
+            trained.
     """
 
     spans: Tensor
@@ -72,6 +87,8 @@ class Outputs:
     frames: Tensor
     negative_saliency: Tensor | None = None
     negative_valid: Tensor | None = None
+    middles: Tensor | None = None
+    pairs: Tensor | None = None
 
     @property
     def score_logits(self) -> Tensor:
@@ -93,9 +110,13 @@ def pad(items: Sequence[FloatArray]) -> tuple[Tensor, Tensor | None]:
 
 
 def pad_inputs(
-    audio: Sequence[FloatArray], text: Sequence[FloatArray], curves: Sequence[FloatArray] | None = None
+    audio: Sequence[FloatArray],
+    text: Sequence[FloatArray],
+    curves: Sequence[FloatArray] | None = None,
+    middles: Sequence[FloatArray] | None = None,
 ) -> Inputs:
-    """A batch of ``(frames_i, audio_dim)``, ``(tokens_i, text_dim)`` and ``(frames_i, channels)`` arrays."""
+    """A batch of ``(frames_i, audio_dim)``, ``(tokens_i, text_dim)``, ``(frames_i, channels)`` and
+    ``(frames_i,)`` arrays."""
     frames, audio_mask = pad(audio)
     tokens, text_mask = pad(text)
     return Inputs(
@@ -104,6 +125,7 @@ def pad_inputs(
         audio_mask=audio_mask,
         text_mask=text_mask,
         curves=None if curves is None else pad(curves)[0],
+        middles=None if middles is None else pad([each[:, None] for each in middles])[0].squeeze(-1),
     )
 
 

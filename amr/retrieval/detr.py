@@ -14,11 +14,12 @@ import torch
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
 from amr.formats.queries import Query
+from amr.models.build import Network
 from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
 from amr.models.config import NetworkConfig
+from amr.models.frame_answers import LEAST_SCORE
 from amr.models.inputs import Outputs, pad_inputs, similarity_curves
 from amr.models.lighthouse import is_archive, read_lighthouse
-from amr.models.network import MomentNetwork
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
 from amr.retrieval.detr_windows import (
@@ -92,7 +93,7 @@ class MomentModel:
         self.checkpoint = checkpoint
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.network: MomentNetwork = checkpoint.build().to(self.device)
+        self.network: Network = checkpoint.build().to(self.device)
         with torch.inference_mode():
             self._first = self.network.first_asked()
 
@@ -183,6 +184,7 @@ class MomentModel:
             [p.frames(w) for p, w in batch],
             [p.ask.tokens[: self.config.max_tokens] for p, _ in batch],
             [p.curves(channels)[w.start : w.stop] for p, w in batch] if channels else None,
+            [p.ask.grid.middles(w, p.ask.duration_s) for p, w in batch],
         )
         with torch.inference_mode():
             outputs = self.network(inputs.to(self.device), first=self._first)
@@ -221,7 +223,9 @@ class _Pending:
         start_s, end_s = extent(window, ask.grid, ask.duration_s)
         seconds = start_s + np.clip(ends.astype(np.float64), 0.0, 1.0) * (end_s - start_s)
         moments = [
-            ScoredMoment(float(s), float(e), float(c)) for (s, e), c in zip(seconds, scores, strict=True)
+            ScoredMoment(float(s), float(e), float(c))
+            for (s, e), c in zip(seconds, scores, strict=True)
+            if c > LEAST_SCORE
         ]
         self.heard.append(Heard(window, moments, saliency[: len(window)].astype(np.float32)))
 

@@ -37,6 +37,8 @@ class Batch:
         kept: ``(batch, targets)`` which of the windows are targets; -1 for none.
         negative: ``(batch,)`` place in the batch whose text is each item's negative; its own place where
             every text of the batch is answered by its recording.
+        meaning: ``(batch,)`` what each text asks for.
+        others: ``(texts,)`` items whose own queries every frame of the batch is also compared with.
         noise_key, jitter_key: of the draws that are made where the tensors are.
     """
 
@@ -49,6 +51,8 @@ class Batch:
     is_window: BoolArray
     kept: IntArray
     negative: IntArray
+    meaning: IntArray
+    others: IntArray
     noise_key: int
     jitter_key: int
 
@@ -59,6 +63,12 @@ class Batch:
     def num_targets(self) -> int:
         """Targets of the whole batch, at least 1: what the spans' losses are divided by."""
         return max(1, int((self.kept >= 0).sum()))
+
+    @property
+    def num_relevant(self) -> float:
+        """Frames in the moments of the whole batch, about; at least 1."""
+        widths = np.where(self.is_window, np.diff(self.ends, axis=2)[..., 0], 0.0) * self.count[:, None]
+        return max(1.0, float(np.maximum(widths, self.is_window).sum()))
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ def draw_batch(
         is_window=is_window,
         kept=draw_targets(is_window, items, settings.max_windows, key("windows")),
         negative=find_negatives(corpus, corpus.recording[items], meaning),
+        meaning=meaning,
+        others=draw_others(corpus, items, settings.contrast_texts, key("others")),
         noise_key=key("frames"),
         jitter_key=key("jitter"),
     )
@@ -201,6 +213,12 @@ def draw_targets(is_window: BoolArray, items: IntArray, most: int, key: int) -> 
     return np.where(np.arange(width) < number[:, None], kept, -1)
 
 
+def draw_others(corpus: Corpus, items: IntArray, count: int, key: int) -> IntArray:
+    """``(count,)`` items, drawn for the batch by its first one."""
+    found: IntArray = (uniform(key, items[:1], count)[0] * len(corpus)).astype(np.int64)
+    return np.minimum(found, len(corpus) - 1)
+
+
 def find_negatives(corpus: Corpus, recording: IntArray, meaning: IntArray) -> IntArray:
     """``(batch,)`` for each item the next in the batch whose query its recording does not answer.
 
@@ -232,7 +250,8 @@ def gather_chunk(
     )
     mine = np.arange(len(batch))[part]
     strangers, negative_index = place_negatives(mine, batch.negative[part])
-    texts = batch.text[np.concatenate([mine, strangers])]
+    others = np.array([corpus.wordings[item][0] for item in batch.others], dtype=np.int64)
+    texts = np.concatenate([batch.text[mine], batch.text[strangers], others])
     text, text_mask = corpus.tokens.gather(
         texts, np.zeros_like(texts), np.minimum(corpus.tokens.counts[texts], max_tokens), device
     )
@@ -251,10 +270,20 @@ def gather_chunk(
     curves = corpus.curves(
         batch.recording[part], batch.text[part], batch.first[part], batch.count[part], device
     )
+    middles = corpus.middles(batch.recording[part], batch.first[part], batch.count[part], device)
+    asked = np.concatenate([batch.meaning[mine], batch.meaning[strangers], corpus.meaning[batch.others]])
+    absent = ~corpus.is_heard(batch.recording[part][:, None], asked[None, :])
     return Chunk(
-        inputs=Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves),
+        inputs=Inputs(
+            audio=audio,
+            text=text,
+            audio_mask=audio_mask,
+            text_mask=text_mask,
+            curves=curves,
+            middles=middles,
+        ),
         negative_index=on_device(negative_index, device),
-        targets=keep_targets(targets, batch.kept[part], device),
+        targets=keep_targets(targets, batch.kept[part], device)._replace(absent=on_device(absent, device)),
     )
 
 

@@ -171,6 +171,14 @@ class Corpus:
             return None
         return on_device(self.joint.curves(recording, text, first, count), device)
 
+    def middles(self, recording: IntArray, first: IntArray, count: IntArray, device: torch.device) -> Tensor:
+        """Where the frames' middles lie, as fractions of their stretch: ``(n, longest)``, 0 at padding."""
+        out = np.zeros((len(recording), int(count.max())), dtype=np.float32)
+        for row, index, begin, length in zip(out, recording.tolist(), first, count, strict=True):
+            frames = range(int(begin), int(begin + length))
+            row[:length] = self.grid(index).middles(frames, float(self.durations_s[index]))
+        return on_device(out, device)
+
     def is_heard(self, recording: IntArray, meaning: IntArray) -> BoolArray:
         """Whether a recording is annotated with a meaning, elementwise."""
         key = recording * self.meanings + meaning

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import AmrError, ExitCode, InputError
+from amr.models.build import Network, build_network
 from amr.models.checkpoint import shape_problem
-from amr.models.network import MomentNetwork
 from amr.training.corpus import Corpus
 from amr.training.plan import Plan
 
@@ -107,14 +107,14 @@ class Outcome:
     epochs: int
 
 
-def new_network(job: Job, device: torch.device) -> MomentNetwork:
+def new_network(job: Job, device: torch.device) -> Network:
     """The network at its start: random from the seed, or the weights of another model.
 
     Raises:
         InputError: the other model's weights do not fit the configured network.
     """
     torch.manual_seed(job.plan.training.seed)
-    network = MomentNetwork(job.plan.network)
+    network = build_network(job.plan.network)
     if job.start is not None:
         problem = shape_problem(network, {name: tuple(w.shape) for name, w in job.start.items()})
         if problem:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from amr.errors import UsageError
 from amr.models.config import NetworkConfig
-from amr.models.losses import LossConfig
 from amr.models.presets import PRESETS
+from amr.models.score_losses import LossConfig
 from amr.training.settings import TrainSettings
 
 DEFAULT_PRESET = "am-detr"

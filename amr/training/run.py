@@ -152,7 +152,9 @@ class Run:
 
     @property
     def _capped(self) -> TrainSettings:
-        """Settings with no more targets an item than the network has queries."""
+        """Settings with no more targets an item than the network has queries; frames propose for all."""
+        if self.job.plan.network.proposing == "frames":
+            return self.settings
         most = min(self.settings.max_windows, self.job.plan.network.queries)
         return replace(self.settings, max_windows=most)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from amr.models.presets import Recipe
+from amr.models.presets import Recipe, Wordings
 from amr.models.targets import RelevantWindows
 
 Schedule = Literal["constant", "cosine", "step"]
 Precision = Literal["float32", "bfloat16"]
-Wordings = Literal["own", "paraphrases", "label"]
 
 METRICS = ("mAP", "mAP@0.5", "mAP@0.75", "R1@0.5", "R1@0.7", "mIoU", "AUC")
 
@@ -32,6 +31,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "validate_epochs": (1, 1_000_000),
     "patience": (0, 1_000_000),
     "chunk_frames": (0, 100_000_000),
+    "contrast_texts": (0, 100_000),
 }
 
 
@@ -60,6 +60,8 @@ class TrainSettings:
             with; their answer is that nothing is there.
         wordings: which sentences an item is asked with, drawn anew each epoch: its ``own`` query; that or its
             ``paraphrases``, where the annotation lists some; or any query of the same ``label``.
+        contrast_texts: texts of other items that the gate of ``proposing = frames`` also compares each frame
+            with; where the recording is annotated with one, that pair is left out.
         ema_decay: weights are averaged after every step with this decay; the average is what is validated and
             kept. 0: no average.
         validate_epochs: epochs from one validation to the next; the last epoch is always validated.
@@ -87,6 +89,7 @@ class TrainSettings:
     seed: int = 2023
     absent_share: float = 0.0
     wordings: Wordings = "paraphrases"
+    contrast_texts: int = 0
     ema_decay: float = 0.0
     validate_epochs: int = 1
     metric: str = "mAP"

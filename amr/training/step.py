@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from amr.models.losses import LossConfig, total_loss
-from amr.models.network import MomentNetwork
+from amr.models.build import Network
+from amr.models.losses import total_loss
+from amr.models.score_losses import LossConfig
 from amr.training.batches import Batch, gather_chunk
 from amr.training.corpus import Corpus
 from amr.training.draws import key_of
@@ -51,8 +52,10 @@ class ChunkJob:
     key: int
 
 
-def part_names(loss: LossConfig) -> list[str]:
+def part_names(loss: LossConfig, proposing: str) -> list[str]:
     """The parts of the loss that a run reports, ``total`` first."""
+    if proposing == "frames":
+        return ["total", "l1", "overlap", "score", "saliency", "pairs"]
     saliency = ["ranking", "contrast", "negative_pair"] if loss.saliency else []
     return ["total", "l1", "overlap", "score", "auxiliary", *saliency]
 
@@ -67,7 +70,7 @@ class Stepper:
         processes: that work on the same batches.
     """
 
-    def __init__(self, network: MomentNetwork, plan: Plan, lanes: Lanes, processes: Processes) -> None:
+    def __init__(self, network: Network, plan: Plan, lanes: Lanes, processes: Processes) -> None:
         self.network = network
         self.plan = plan
         dtypes = (torch.float32, torch.bfloat16) if self._is_half else (torch.float32,)
@@ -78,7 +81,7 @@ class Stepper:
         self.device = self.flat.values.device
         processes.share_first(self.flat.values)
         self.average = self.flat.values.clone() if plan.training.ema_decay else None
-        self.parts = part_names(plan.loss)
+        self.parts = part_names(plan.loss, plan.network.proposing)
         self._buffer = torch.zeros(len(self.flat) + len(self.parts), device=self.device)
         self._gradient = self._buffer[: len(self.flat)]
         self._gradient_views = self.flat.views(self._gradient)
@@ -177,7 +180,8 @@ class Stepper:
             outputs = self._forward(
                 chunk.inputs, negatives=loss.negatives, negative_index=chunk.negative_index
             )
-        num_targets = torch.full((), batch.num_targets * weight, device=self.device)
+        whole = batch.num_relevant if self.plan.network.proposing == "frames" else batch.num_targets
+        num_targets = torch.full((), whole * weight, device=self.device)
         parts = total_loss(outputs, chunk.targets, chunk.inputs.frame_mask(), loss, num_targets=num_targets)
         return {name: parts[name] * weight for name in self.parts}
 

@@ -119,7 +119,12 @@ def ask_some(stepper: Stepper, corpus: Corpus, stretches: Stretches, places: Int
     curves = corpus.curves(
         corpus.recording[items], texts, stretches.first[places], stretches.count[places], device
     )
-    inputs = Inputs(audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves)
+    middles = corpus.middles(
+        corpus.recording[items], stretches.first[places], stretches.count[places], device
+    )
+    inputs = Inputs(
+        audio=audio, text=text, audio_mask=audio_mask, text_mask=text_mask, curves=curves, middles=middles
+    )
     with stepper.precision():
         outputs = stepper.network(inputs)
     scores = outputs.score_logits[-1].sigmoid()

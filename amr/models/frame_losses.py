@@ -1,0 +1,104 @@
+"""What training minimises where every frame proposes: fit of the proposals inside moments, scores that know
+it, frame saliency, and the gate's pairs of frame and sentence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from amr.models.inputs import Outputs
+from amr.models.score_losses import LossConfig, quality_loss
+from amr.models.spans import generalised_iou, iou, to_ends
+from amr.models.targets import Targets
+
+SHORTEST = 0.008
+"""Errors of ends are measured in moment lengths, of at least this part of the stretch (0.5 s of a minute)."""
+WORST = 4.0
+"""An end further off than so many lengths pulls no harder."""
+
+
+class Assigned(NamedTuple):
+    """Which moment each frame is to propose.
+
+    Args:
+        spans: ``(batch, frames, 2)``, (centre, width).
+        inside: ``(batch, frames)`` bool, whether it is to propose one.
+    """
+
+    spans: Tensor
+    inside: Tensor
+
+
+def assign(targets: Targets, middles: Tensor, frame_mask: Tensor) -> Assigned:
+    """Each frame the shortest moment that holds its middle; a moment that holds none takes the nearest frame.
+
+    Args:
+        targets: labels.
+        middles: ``(batch, frames)`` as fractions of the stretch.
+        frame_mask: ``(batch, frames)`` bool.
+    """
+    ends = to_ends(targets.spans).unsqueeze(2)
+    at = middles.unsqueeze(1)
+    real = targets.span_mask.unsqueeze(-1) & frame_mask.unsqueeze(1)
+    holds = (ends[..., 0] <= at) & (at < ends[..., 1]) & real
+    away = (at - targets.spans[..., :1]).abs().masked_fill(~real, torch.inf)
+    nearest = functional.one_hot(away.argmin(-1), at.shape[-1]).bool() & real
+    holds = holds | (nearest & ~holds.any(-1, keepdim=True))
+    width = targets.spans[..., 1:].expand(holds.shape).masked_fill(~holds, torch.inf)
+    shortest = width.argmin(1)
+    return Assigned(targets.spans.gather(1, shortest.unsqueeze(-1).expand(-1, -1, 2)), holds.any(1))
+
+
+def frame_losses(
+    outputs: Outputs, targets: Targets, frame_mask: Tensor, config: LossConfig, relevant: Tensor | None
+) -> dict[str, Tensor]:
+    """Every part of the loss, unweighted, and their weighted sum as ``total``.
+
+    Args:
+        outputs: of :class:`amr.models.frame_network.FrameNetwork` in training mode.
+        targets: labels of the same batch, all moments of an item among them.
+        frame_mask: ``(batch, frames)`` bool.
+        config: weights and forms.
+        relevant: number of frames in moments that every part is divided by, where the batch is worked off in
+            parts; this batch's own when left out.
+    """
+    if outputs.middles is None:
+        raise ValueError("these outputs are not a proposal a frame")
+    spans, logits = outputs.spans[-1], outputs.score_logits[-1]
+    assigned = assign(targets, outputs.middles, frame_mask)
+    inside = assigned.inside
+    number = inside.sum().clamp(min=1) if relevant is None else relevant
+    quality = torch.where(inside, iou(spans.detach(), assigned.spans), 0.0)
+    error = (to_ends(spans) - to_ends(assigned.spans)).abs().sum(-1)
+    relative = (error / assigned.spans[..., 1].clamp(min=SHORTEST)).clamp(max=WORST)
+    misfit = 1 - generalised_iou(spans, assigned.spans)
+    score = quality_loss(logits, quality, inside.float(), config)
+    saliency = functional.binary_cross_entropy_with_logits(outputs.saliency, inside.float(), reduction="none")
+    parts = {
+        "l1": torch.where(inside, relative, 0.0).sum() / number,
+        "overlap": torch.where(inside, misfit, 0.0).sum() / number,
+        "score": torch.where(frame_mask, score, 0.0).sum() / number,
+        "saliency": torch.where(frame_mask, saliency, 0.0).sum() / number,
+        "pairs": pair_loss(outputs, targets, inside, frame_mask) / number,
+    }
+    weights = (config.l1, config.overlap, config.score, config.saliency, config.pairs)
+    weighted = [weight * part for weight, part in zip(weights, parts.values(), strict=True)]
+    return parts | {"total": torch.stack(weighted).sum()}
+
+
+def pair_loss(outputs: Outputs, targets: Targets, inside: Tensor, frame_mask: Tensor) -> Tensor:
+    """Cross entropy of the gate, summed: an item's frames under its own sentence shall be what its moments
+    say, and silent under every sentence that its recording is known not to answer."""
+    if outputs.pairs is None or targets.absent is None:
+        return outputs.saliency.new_zeros(())
+    batch = inside.shape[0]
+    own = torch.diagonal(outputs.pairs[..., :batch], dim1=0, dim2=2).T
+    right = functional.binary_cross_entropy_with_logits(own, inside.float(), reduction="none")
+    # A text that is absent can be the item's own; it is counted above.
+    itself = torch.eye(batch, outputs.pairs.shape[2], dtype=torch.bool, device=inside.device)
+    silent = (targets.absent & ~itself).unsqueeze(1) & frame_mask.unsqueeze(-1)
+    wrong = torch.where(silent, functional.softplus(outputs.pairs), 0.0)
+    return torch.where(frame_mask, right, 0.0).sum() + wrong.sum()

@@ -1,0 +1,162 @@
+"""The frame decoder's network (preset ``best``): every frame proposes one moment.
+
+Where AM-DETR asks ten learned queries, here each frame says how far away the moment's two ends are that it
+lies in, and how well that fits. What the network knows of the query are curves over time: the encoder's
+joint-space similarity, which knows sounds that were never trained on, and a gate in a space of its own, which
+knows those that were. ``docs/models.md`` says what each part is worth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from amr.models.config import NetworkConfig
+from amr.models.decoder import Asked
+from amr.models.dropout import Dropout
+from amr.models.frame_answers import choose
+from amr.models.frame_layers import AttentionLayer, ConvLayer, CurveLayers, SpaceGate
+from amr.models.inputs import Inputs, Outputs
+
+# Sets the scale of the gate's logit beside the similarities.
+GATE_CURVE_SCALE = 3.0
+# Keeps a curve that never rises from being blown up.
+LEAST_PEAK = 1e-3
+SCORE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS = -3.0, 1.0, -2.0
+
+
+class FrameNetwork(nn.Module):
+    """Network whose frames propose, in the shapes of :class:`NetworkConfig`.
+
+    In training mode :meth:`forward` gives every frame's proposal, as the losses want them; in evaluation mode
+    the best ``config.queries`` after suppression, as everything else wants them.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, hidden, dropout = config.hidden_dim, config.feedforward_dim, config.dropout
+
+        def conv_layer(dilation: int) -> ConvLayer:
+            return ConvLayer(
+                dim,
+                kernel=config.continuity_kernel,
+                feedforward=hidden,
+                dropout=dropout,
+                dilation=dilation,
+            )
+
+        self.audio_norm = nn.LayerNorm(config.audio_dim)
+        self.audio_dropout = Dropout(config.input_dropout)
+        self.audio_projection = nn.Linear(config.audio_dim, dim)
+        self.stem = conv_layer(1)
+        self.gate = SpaceGate(dim, config.text_dim, config.space_dim, dropout) if config.space_dim else None
+        self.gate_weight = nn.Parameter(torch.zeros(dim)) if config.space_dim else None
+        # How far a curve must rise to count as a peak, in the encoder's own units; learned.
+        self.least_peak = nn.Parameter(torch.tensor(0.3)) if config.similarity_channels else None
+        channels = (config.similarity_channels + 2 if config.similarity_channels else 0) + bool(
+            config.space_dim
+        )
+        self.curves = CurveLayers(channels, dim, kernel=config.continuity_kernel)
+        self.attention = nn.ModuleList(
+            AttentionLayer(dim, heads=config.heads, dropout=dropout) for _ in range(config.encoder_layers)
+        )
+        # Each layer reaches twice as far as the one before: long moments are found by their far ends.
+        self.convolution = nn.ModuleList(conv_layer(2**index) for index in range(config.encoder_layers))
+        self.head_norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, 4)
+        with torch.no_grad():
+            self.head.bias.copy_(torch.tensor([SCORE_BIAS, DISTANCE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS]))
+
+    def forward(
+        self,
+        inputs: Inputs,
+        *,
+        negatives: bool = False,
+        negative_index: Tensor | None = None,
+        first: Asked | None = None,
+    ) -> Outputs:
+        """Scored moments and saliency.
+
+        Args:
+            inputs: a padded batch; further texts serve the gate's pairs in training.
+            negatives: negative pairs are the gate's here, so this must be off.
+            negative_index, first: of other networks, unused.
+        """
+        del negative_index, first
+        if negatives:
+            raise ValueError("the frame decoder has no negative pairs of its own: its gate sees every pair")
+        mask = inputs.audio_mask
+        x = self.hear(inputs.audio, mask)
+        x, pairs = self.ask(x, inputs)
+        for attention, convolution in zip(self.attention, self.convolution, strict=True):
+            x = convolution(attention(x, mask), mask)
+        score, to_start, to_end, saliency = self.head(self.head_norm(x)).float().unbind(-1)
+        middles = inputs.frame_middles()
+        spans = proposals(middles, to_start, to_end, inputs.frame_mask())
+        if mask is not None:
+            saliency = saliency * mask
+        outputs = Outputs(
+            spans=spans.unsqueeze(0),
+            logits=torch.stack((score, torch.zeros_like(score)), dim=-1).unsqueeze(0),
+            saliency=saliency,
+            frames=x,
+            middles=middles,
+            pairs=pairs,
+        )
+        return outputs if self.training else choose(outputs, inputs.frame_mask(), self.config.queries)
+
+    def hear(self, audio: Tensor, mask: Tensor | None) -> Tensor:
+        """Frames in the network's size ``(batch, frames, dim)``, before any query."""
+        audio = audio.float()
+        # Encoders' features are long-tailed: a few loud dimensions would decide the norm.
+        audio = self.audio_norm(audio.sign() * audio.abs().log1p())
+        out: Tensor = self.stem(self.audio_projection(self.audio_dropout(audio)), mask)
+        return out
+
+    def ask(self, x: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        """Frames that know the query, and the gate's logits of all pairs."""
+        curves, pairs = [], None
+        if self.config.similarity_channels:
+            if inputs.curves is None:
+                wanted = self.config.similarity_channels
+                raise ValueError(f"this network takes {wanted} curves a frame, none given")
+            curves.append(self.with_peak(inputs.curves.float(), inputs.audio_mask))
+        gated = x
+        if self.gate is not None and self.gate_weight is not None:
+            own, pairs = self.gate(x, inputs.text, inputs.text_mask, with_pairs=self.training)
+            curves.append((own / GATE_CURVE_SCALE).unsqueeze(-1))
+            gated = x + x * own.sigmoid().unsqueeze(-1) * self.gate_weight
+        return gated + self.curves(torch.cat(curves, dim=-1), inputs.audio_mask), pairs
+
+    def with_peak(self, curves: Tensor, mask: Tensor | None) -> Tensor:
+        """Two more curves: the last one as a part of its peak in the stretch, and that peak."""
+        if self.least_peak is None:
+            return curves
+        last = curves[..., -1:]
+        seen = last if mask is None else last.masked_fill(~mask.unsqueeze(-1), -torch.inf)
+        peak = seen.amax(1, keepdim=True).clamp(min=0)
+        part = last / (peak + self.least_peak.abs() + LEAST_PEAK)
+        return torch.cat((curves, part, peak.expand_as(last)), dim=-1)
+
+    def first_asked(self) -> Asked | None:
+        """Nothing here comes before the frames."""
+        return None
+
+
+def proposals(middles: Tensor, to_start: Tensor, to_end: Tensor, mask: Tensor) -> Tensor:
+    """Each frame's moment, (centre, width) as fractions of the stretch, ``(batch, frames, 2)``.
+
+    Distances come as numbers of frames through a softplus, less one frame: a moment shorter than a frame need
+    not hold its middle.
+
+    Args:
+        middles: ``(batch, frames)`` as fractions of the stretch.
+        to_start, to_end: ``(batch, frames)``.
+        mask: ``(batch, frames)`` bool.
+    """
+    frame = 1.0 / mask.sum(1, keepdim=True).clamp(min=1)
+    start = middles - (functional.softplus(to_start) - 1) * frame
+    end = middles + (functional.softplus(to_end) - 1) * frame
+    return torch.stack(((start + end) / 2, (end - start).clamp(min=0)), dim=-1)
