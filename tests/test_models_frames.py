@@ -27,9 +27,7 @@ AUDIO_DIM, TEXT_DIM, ROUNDING = 12, 6, 2e-5
 
 def small() -> Preset:
     preset = sized(PRESETS["best"], audio_dim=AUDIO_DIM, text_dim=TEXT_DIM)
-    network = replace(
-        preset.network, hidden_dim=16, heads=2, feedforward_dim=32, space_dim=8, encoder_layers=2
-    )
+    network = replace(preset.network, hidden_dim=16, feedforward_dim=32, space_dim=8, encoder_layers=2)
     return replace(preset, network=network)
 
 
@@ -169,7 +167,8 @@ def test_a_proposal_can_be_shorter_than_a_frame_and_miss_its_middle() -> None:
 
 def greedy(ends: np.ndarray, logits: np.ndarray, count: int) -> list[tuple[float, float, float]]:
     """The obvious way, one item."""
-    scores, alive, out = 1 / (1 + np.exp(-logits)), np.ones(len(logits), dtype=bool), []
+    scores, alive = 1 / (1 + np.exp(-logits)), np.ones(len(logits), dtype=bool)
+    out: list[tuple[float, float, float]] = []
     while alive.any() and len(out) < count:
         best = int(np.argmax(np.where(alive, logits, -np.inf)))
         overlap = interval_iou(ends[best], ends)

@@ -59,13 +59,16 @@ def predict(
         ),
     ] = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
-            help="A trained model's file (.safetensors, or .ckpt of Lighthouse or the DCASE baseline), "
-            "window, or prior:whole, prior:middle, prior:first, prior:tiles.",
+            help="best (the model that comes with amr), a trained model's file (.safetensors, or .ckpt of "
+            "Lighthouse or the DCASE baseline), window, or prior:whole, prior:middle, prior:first, "
+            "prior:tiles. Default: best for yamnet features, window for others, for --like and with "
+            "window's options.",
+            show_default=False,
         ),
-    ] = "window",
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Moments a query and recording, at most.")] = 10,
     top: Annotated[
         int | None, typer.Option(min=1, help="Moments a query over all recordings, best first.")
@@ -153,7 +156,14 @@ def predict(
     from amr.cli.group import joined_group, process_name
     from amr.cli.predict_archive import Wish, add_examples, make_indexes, open_archive, shortlisted
     from amr.cli.predict_inputs import Want, open_session
-    from amr.cli.predict_model import choose_finder, known_identity, load_network, require_fit
+    from amr.cli.predict_model import (
+        WINDOW,
+        choose_finder,
+        default_model,
+        known_identity,
+        load_network,
+        require_fit,
+    )
     from amr.cli.predict_share import of_shard, search_together, tell_lost_parts, whole_search
     from amr.errors import UsageError
     from amr.formats.streams import require_writable
@@ -178,11 +188,23 @@ def predict(
     asked = gather_queries(query or [], queries, needed=not (tune or index or like))
     wish = Wish(top, shortlist, group is Group.RECORDING, saliency, quiet)
     wish.check()
-    network = load_network(model, device, compat)
-    want = Want(is_prior(model), network is not None, known_identity(network), encoder, hop, device)
+    if model is None and (given or like or tune is not None or compat is not None):
+        model = WINDOW
+    network = None if model is None else load_network(model, device, compat)
+    want = Want(
+        model is not None and is_prior(model),
+        network is not None,
+        known_identity(network),
+        encoder,
+        hop,
+        device,
+    )
     with open_session(inputs or [], asked, want, workers=workers, quiet=quiet) as session:
         library = session.library
         tell_lost_parts(session.reader, quiet=quiet)
+        if model is None:
+            model = default_model(session.encoder, quiet=quiet)
+            network = load_network(model, device, compat)
         if network is not None:
             require_fit(network, session.reader, session.encoder)
         if index:

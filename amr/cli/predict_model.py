@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import amr.models
+from amr.cli.messages import say
 from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.stored import stored_identity
 from amr.errors import UsageError
 from amr.formats.features import FeatureReader
+from amr.formats.tensor_header import PAPERS, read_header
 from amr.retrieval.find import Finder, PriorFinder, WindowFinder
 from amr.retrieval.prior import PRIORS, is_prior, prior
 from amr.retrieval.sentences import EncodedSentences, Sentences, StoredSentences
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from amr.retrieval.detr import MomentModel
 
 WINDOW = "window"
+SHIPPED = "best"
 LIGHTHOUSE = "lighthouse"
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
@@ -36,15 +40,33 @@ def load_network(model: str, device: str, compat: str | None) -> MomentModel | N
         if is_prior(model):
             prior(model)
         return None
-    if not model.endswith(SUFFIXES) and not Path(model).exists():
+    path = str(shipped_path()) if model == SHIPPED else model
+    if not path.endswith(SUFFIXES) and not Path(path).exists():
         priors = ", ".join(f"prior:{name}" for name in PRIORS)
-        raise UsageError(f"no model {model!r}; there are {WINDOW}, {priors} and files", where="--model")
+        known = f"{SHIPPED}, {WINDOW}, {priors}"
+        raise UsageError(f"no model {model!r}; there are {known} and files", where="--model")
     from amr.encoders.device import choose_device
     from amr.formats.streams import require_readable
     from amr.retrieval.detr import load_model
 
-    require_readable(model)
-    return load_model(model, device=choose_device(device), lighthouse_mask=compat == LIGHTHOUSE)
+    require_readable(path)
+    return load_model(path, device=choose_device(device), lighthouse_mask=compat == LIGHTHOUSE)
+
+
+def shipped_path() -> Path:
+    """The model that comes with the package; docs/default-model.md is its card."""
+    return Path(amr.models.__file__).parent / "shipped" / f"{SHIPPED}.safetensors"
+
+
+def default_model(encoder: Encoder | None, *, quiet: bool) -> str:
+    """What answers where no ``--model`` is given: the shipped model on features that it takes."""
+    if encoder is not None:
+        papers = read_header(shipped_path())[PAPERS]
+        if EncoderIdentity.from_json(papers["encoder"]) == encoder.identity:
+            return SHIPPED
+        if not quiet:
+            say("amr predict: the shipped model takes other features than these; searching by similarity")
+    return WINDOW
 
 
 def known_identity(network: MomentModel | None) -> EncoderIdentity | None:

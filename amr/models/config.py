@@ -165,13 +165,13 @@ def _require_sizes(config: NetworkConfig) -> None:
 
 
 def _require_consistent(config: NetworkConfig) -> None:
-    if config.hidden_dim % (4 * config.heads):
-        raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
     if config.continuity_kernel % 2 == 0:
         raise ValueError(f"continuity_kernel is {config.continuity_kernel}, expected an odd number of frames")
     if config.proposing == "frames":
         _require_frames_consistent(config)
         return
+    if config.hidden_dim % (4 * config.heads):
+        raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
     if config.space_dim:
         raise ValueError("space_dim belongs to proposing = frames")
     if config.gate == "none":

@@ -1,5 +1,5 @@
-"""The layers of the frame decoder's network: convolution along time, attention over frames, and a gate that
-compares frames with sentences in a space of its own."""
+"""The layers of the network whose frames propose: convolution along time, and a gate that compares frames
+with sentences in a space of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from amr.models.attention import Attention, key_mask
 from amr.models.dropout import Dropout
 from amr.models.gate import MeanPooling
 
@@ -37,22 +36,6 @@ class ConvLayer(nn.Module):
             seen = seen * mask.unsqueeze(-1)
         seen = self.depthwise(seen.transpose(1, 2)).transpose(1, 2)
         out: Tensor = x + self.dropout(self.down(functional.gelu(self.up(seen))))
-        return out
-
-
-class AttentionLayer(nn.Module):
-    """``x + attention(norm(x))`` over an item's frames, without positions: order comes from ConvLayer."""
-
-    def __init__(self, dim: int, *, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads, dropout)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """``(batch, frames, dim)`` to the same."""
-        seen = self.norm(x)
-        out: Tensor = x + self.dropout(self.attention(seen, seen, seen, key_mask(mask)))
         return out
 
 

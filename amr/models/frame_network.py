@@ -16,7 +16,7 @@ from amr.models.config import NetworkConfig
 from amr.models.decoder import Asked
 from amr.models.dropout import Dropout
 from amr.models.frame_answers import choose
-from amr.models.frame_layers import AttentionLayer, ConvLayer, CurveLayers, SpaceGate
+from amr.models.frame_layers import ConvLayer, CurveLayers, SpaceGate
 from amr.models.inputs import Inputs, Outputs
 
 # Sets the scale of the gate's logit beside the similarities.
@@ -55,13 +55,9 @@ class FrameNetwork(nn.Module):
         self.gate_weight = nn.Parameter(torch.zeros(dim)) if config.space_dim else None
         # How far a curve must rise to count as a peak, in the encoder's own units; learned.
         self.least_peak = nn.Parameter(torch.tensor(0.3)) if config.similarity_channels else None
-        channels = (config.similarity_channels + 2 if config.similarity_channels else 0) + bool(
-            config.space_dim
-        )
+        similarities = config.similarity_channels + 2 if config.similarity_channels else 0
+        channels = similarities + (1 if config.space_dim else 0)
         self.curves = CurveLayers(channels, dim, kernel=config.continuity_kernel)
-        self.attention = nn.ModuleList(
-            AttentionLayer(dim, heads=config.heads, dropout=dropout) for _ in range(config.encoder_layers)
-        )
         # Each layer reaches twice as far as the one before: long moments are found by their far ends.
         self.convolution = nn.ModuleList(conv_layer(2**index) for index in range(config.encoder_layers))
         self.head_norm = nn.LayerNorm(dim)
@@ -90,8 +86,8 @@ class FrameNetwork(nn.Module):
         mask = inputs.audio_mask
         x = self.hear(inputs.audio, mask)
         x, pairs = self.ask(x, inputs)
-        for attention, convolution in zip(self.attention, self.convolution, strict=True):
-            x = convolution(attention(x, mask), mask)
+        for convolution in self.convolution:
+            x = convolution(x, mask)
         score, to_start, to_end, saliency = self.head(self.head_norm(x)).float().unbind(-1)
         middles = inputs.frame_middles()
         spans = proposals(middles, to_start, to_end, inputs.frame_mask())
