@@ -40,7 +40,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="am-detr (default), lcs-detr or lcs-detr-code, with their recipes."
+            metavar="NAME", help="am-detr (default), lcs-detr, lcs-detr-code or best, with their recipes."
         ),
     ] = None,
     init: Annotated[

@@ -67,6 +67,10 @@ def frame_losses(
     """
     if outputs.middles is None:
         raise ValueError("these outputs are not a proposal a frame")
+    if config.score_loss not in ("quality_focal", "varifocal"):
+        raise ValueError(
+            f"score_loss is {config.score_loss!r}; frames that propose learn the IoU of a proposal"
+        )
     spans, logits = outputs.spans[-1], outputs.score_logits[-1]
     assigned = assign(targets, outputs.middles, frame_mask)
     inside = assigned.inside
