@@ -4,8 +4,8 @@
 
 Asks every query of ANNOTATIONS where it belongs, and once more of its recording a query that is not annotated
 there. A logistic curve is fitted to what came of it (Platt 1999): the chance that a moment of this score
-overlaps a true one by IoU 0.5. In a model of the preset ``best`` it is folded into the score's own weights, so the
-order of the answers stays, and nothing changes but the scores.
+overlaps a true one by IoU 0.5. In a model of the preset ``best`` it is folded into the weights of the score:
+the order of the answers stays, and nothing changes but the scores.
 """
 
 from __future__ import annotations

@@ -43,5 +43,5 @@ def test_a_table_ranks_over_recordings_and_says_what_it_leaves_out() -> None:
         "  … and 1 more; --top 3 shows them",
         "",
         "cat",
-        "  nothing found above --min-score",
+        "  nothing found",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from amr.retrieval.library import Library
 
 TABLE_ROWS = 20
+# Of the shipped model: docs/default-model.md says what stays and what goes.
+LIKELY_SCORE = 0.3
 EXPLAINED = 5
 TRIAL_ROWS = 10
 
@@ -95,7 +98,12 @@ def predict(
         ),
     ] = False,
     min_score: Annotated[
-        float | None, typer.Option(help="Drop moments below this score; an answer may then be empty.")
+        float | None,
+        typer.Option(
+            help=f"Drop moments below this score; an answer may then be empty. Default: {LIKELY_SCORE} in a "
+            "table of the model best without --top, else none.",
+            show_default=False,
+        ),
     ] = None,
     saliency: Annotated[
         bool, typer.Option("--saliency", help="Add the per-frame curve in [0, 1] to each prediction.")
@@ -157,6 +165,7 @@ def predict(
     from amr.cli.predict_archive import Wish, add_examples, make_indexes, open_archive, shortlisted
     from amr.cli.predict_inputs import Want, open_session
     from amr.cli.predict_model import (
+        SHIPPED,
         WINDOW,
         choose_finder,
         default_model,
@@ -221,6 +230,9 @@ def predict(
             explain(session.encoder, asked)
         if like:
             asked = add_examples(like, asked, finder)
+        as_table = wants_table(format_, output)
+        if min_score is None and model == SHIPPED and as_table and top is None:
+            min_score = LIKELY_SCORE
         kept = AnswerOptions(top_k=top_k, min_score=min_score, with_saliency=saliency)
         with open_archive(session, finder, asked, wish) as archive:
             found: Iterable[Prediction]
@@ -239,13 +251,8 @@ def predict(
             if not processes.is_first:
                 list(found)  # goes to the first process, which writes
                 return
-            write(
-                found,
-                as_table=wants_table(format_, output),
-                rows=None if wish.recordings else top or TABLE_ROWS,
-                output=output,
-                force=force,
-            )
+            rows = None if wish.recordings else top or TABLE_ROWS
+            write(found, Shown(as_table, rows, min_score), output=output, force=force)
     failures.end()
 
 
@@ -279,17 +286,30 @@ def explain(encoder: Encoder, asked: list[Query]) -> None:
             say(f"amr predict: {text!r} is understood as {named}")
 
 
-def write(
-    found: Iterable[Prediction], *, as_table: bool, rows: int | None, output: Path | None, force: bool
-) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """How predictions are shown.
+
+    Args:
+        as_table: for people; else JSON Lines.
+        rows: of the table, for a query; None: all, by recording.
+        least: score below which moments were dropped.
+    """
+
+    as_table: bool
+    rows: int | None
+    least: float | None
+
+
+def write(found: Iterable[Prediction], shown: Shown, *, output: Path | None, force: bool) -> None:
     """Write predictions: a record as soon as it is known, or a table when all are."""
     from amr.cli.predict_output import table
     from amr.formats.jsonl import write_objects
     from amr.formats.streams import STDIO, open_text_output
 
     with open_text_output(output or STDIO, force=force) as file:
-        if as_table:
-            file.writelines(line + "\n" for line in table(found, rows))
+        if shown.as_table:
+            file.writelines(line + "\n" for line in table(found, shown.rows, shown.least))
         else:
             write_objects(file, (prediction.record() for prediction in found))
 

@@ -8,10 +8,10 @@ from amr.cli.tables import bar, clock, columns
 from amr.formats.predictions import Prediction
 
 
-def table(predictions: Iterable[Prediction], rows: int | None) -> list[str]:
+def table(predictions: Iterable[Prediction], rows: int | None, least: float | None = None) -> list[str]:
     """For each query its moments over all recordings, best first, at most ``rows`` of them.
 
-    Where ``rows`` is None the moments of a recording stay together, in the order of the predictions.
+    ``least`` is the score below which moments were dropped. Where ``rows`` is None the moments of a recording stay together, in the order of the predictions.
 
     A row: recording, start – end as m:ss.s, score as a bar and a number.
     """
@@ -26,8 +26,15 @@ def table(predictions: Iterable[Prediction], rows: int | None) -> list[str]:
         if rows is not None and len(found) > rows:
             lines.append(f"  … and {len(found) - rows} more; --top {len(found)} shows them")
         if not found:
-            lines.append("  nothing found above --min-score")
+            lines.append(nothing(least))
     return lines
+
+
+def nothing(least: float | None) -> str:
+    """What stands where no moment does."""
+    if least is None:
+        return "  nothing found"
+    return f"  nothing scores {least:g} or more; --min-score 0 shows what comes nearest"
 
 
 def moment_rows(found: list[tuple[float, str, list[float]]]) -> list[str]:

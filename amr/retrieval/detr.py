@@ -225,7 +225,7 @@ class _Pending:
         moments = [
             ScoredMoment(float(s), float(e), float(c))
             for (s, e), c in zip(seconds, scores, strict=True)
-            if c > LEAST_SCORE
+            if c > LEAST_SCORE and e > s
         ]
         self.heard.append(Heard(window, moments, saliency[: len(window)].astype(np.float32)))
 
