@@ -11,7 +11,8 @@ from amr.formats.predictions import Prediction
 def table(predictions: Iterable[Prediction], rows: int | None, least: float | None = None) -> list[str]:
     """For each query its moments over all recordings, best first, at most ``rows`` of them.
 
-    ``least`` is the score below which moments were dropped. Where ``rows`` is None the moments of a recording stay together, in the order of the predictions.
+    Where ``rows`` is None the moments of a recording stay together, in the order of the predictions.
+    ``least`` is the score below which moments were dropped.
 
     A row: recording, start – end as m:ss.s, score as a bar and a number.
     """
