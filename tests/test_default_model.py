@@ -1,0 +1,81 @@
+"""The model that comes with the package: what it is, and that it is what answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Amr
+
+from amr.cli.predict_model import SHIPPED, shipped_path
+from amr.encoders.framing import choose_framing
+from amr.encoders.yamnet import identity
+from amr.formats.tensor_header import PAPERS, read_header
+from amr.moments import interval_iou
+
+AUDIO = Path(__file__).parent.parent / "examples" / "audio"
+LARGEST_BYTES = 16_000_000
+
+
+def answers(amr: Amr, *words: object) -> list[dict[str, Any]]:
+    done = amr("predict", *words)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_it_is_small_takes_the_embedded_encoder_and_names_its_recipe() -> None:
+    path = shipped_path()
+    assert path.stat().st_size <= LARGEST_BYTES
+    papers = read_header(path)[PAPERS]
+    assert json.loads(papers["encoder"]) == json.loads(identity(choose_framing(None)).to_json())
+    assert papers["preset"] == SHIPPED
+    assert json.loads(papers["history"])[0].startswith("amr train train.jsonl ")
+    assert json.loads(papers["data_sha256"]).keys() >= {"train.jsonl", "val.jsonl", "features (training)"}
+
+
+def test_it_answers_where_no_model_is_named(amr: Amr) -> None:
+    asked = ("--query", "someone chops wood", AUDIO)
+    unnamed = answers(amr, *asked)
+    assert unnamed == answers(amr, *asked, "--model", SHIPPED)
+    assert unnamed != answers(amr, *asked, "--model", "window")
+
+
+@pytest.mark.parametrize(
+    ("query", "recording", "moment"),
+    [("someone chops wood", "lumberjack", (26.6, 43.0)), ("people are talking", "main_square", (0.0, 8.4))],
+)
+def test_it_finds_what_is_annotated(
+    amr: Amr, query: str, recording: str, moment: tuple[float, float]
+) -> None:
+    tops = {each["vid"]: each["pred_relevant_windows"][0] for each in answers(amr, "--query", query, AUDIO)}
+    best = max(tops, key=lambda vid: tops[vid][2])
+    assert best == recording
+    assert interval_iou(np.array(tops[best][:2]), np.array([moment]))[0] > 0.7
+
+
+def test_window_options_still_mean_the_window(amr: Amr) -> None:
+    asked = ("--query", "someone chops wood", "--fraction", 0.5, AUDIO / "lumberjack.ogg")
+    assert answers(amr, *asked) == answers(amr, *asked, "--model", "window")
+
+
+def test_a_table_leaves_out_what_is_unlikely_and_says_so(amr: Amr) -> None:
+    asked = ("--query", "a jet engine at full thrust", AUDIO / "lumberjack.ogg", "--format", "table")
+    assert "--min-score 0 shows what comes nearest" in amr("predict", *asked).stdout
+    assert "0:" in amr("predict", *asked, "--min-score", 0).stdout
+
+
+def test_features_of_another_hop_are_searched_by_similarity_and_it_is_said(amr: Amr) -> None:
+    asked = ("--query", "someone chops wood", AUDIO / "lumberjack.ogg", "--hop", 0.96)
+    done = amr("predict", *asked)
+    assert done.returncode == 0
+    assert "searching by similarity" in done.stderr
+    assert done.stdout == amr("predict", *asked, "--model", "window").stdout
+
+
+def test_a_name_that_is_none_says_which_there_are(amr: Amr) -> None:
+    done = amr("predict", "--query", "x", "--model", "bset", AUDIO)
+    assert done.returncode == 2
+    assert "best, window, prior:whole" in done.stderr
