@@ -1,0 +1,74 @@
+"""Whether products in bfloat16 cost quality: a small made-up task, each seed in float32 and in bfloat16.
+
+    python tests/benchmarks/bfloat16_quality.py --seeds 8
+
+Prints the figures of each run and the mean and sd of the paired differences, bfloat16 less float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from training_world import IDENTITY, World, tiny_plan
+
+from amr.training.corpus import Corpus
+from amr.training.job import Files, Job
+from amr.training.lanes import Lanes
+from amr.training.processes import Processes
+from amr.training.run import Run
+
+SHOWN = ("R1@0.5", "R1@0.7", "mAP")
+
+
+def trained(train: Corpus, validation: Corpus, seed: int, precision: str, folder: Path) -> dict[str, float]:
+    """Figures of the best of three validations."""
+    plan = tiny_plan(
+        epochs=24,
+        batch_size=32,
+        learning_rate=2e-3,
+        gradient_clip=1.0,
+        validate_epochs=8,
+        metric="R1@0.5",
+        seed=seed,
+        precision=precision,
+        network={"hidden_dim": 32, "input_dropout": 0.0},
+    )
+    job = Job(plan, train, validation, IDENTITY, Files(folder / f"{precision}{seed}"))
+    with Lanes(1) as lanes:
+        outcome = Run(job, torch.device("cpu"), lanes, Processes(), resume=False).finish()
+    return {name: outcome.metrics[name] for name in SHOWN}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=8)
+    options = parser.parse_args()
+    differences: dict[str, list[float]] = {name: [] for name in SHOWN}
+    with tempfile.TemporaryDirectory() as name:
+        world = World(Path(name))
+        train = world.corpus(world.fill("train", 160, seed=0, frames=(20, 21)))
+        validation = world.corpus(world.fill("val", 400, seed=1, frames=(20, 21)))
+        for seed in range(options.seeds):
+            full, half = (
+                trained(train, validation, seed, precision, Path(name))
+                for precision in ("float32", "bfloat16")
+            )
+            print(json.dumps({"seed": seed, "float32": full, "bfloat16": half}), flush=True)
+            for each in SHOWN:
+                differences[each].append(half[each] - full[each])
+    for each, values in differences.items():
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        print(f"{each}: {statistics.mean(values):+.2f} (sd {spread:.2f}, n {len(values)})")
+
+
+if __name__ == "__main__":
+    main()
