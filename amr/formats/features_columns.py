@@ -66,13 +66,18 @@ def append_strings(group: h5py.Group, name: str, values: Sequence[str]) -> None:
 
 
 def widen_strings(group: h5py.Group, name: str, longest: int) -> h5py.Dataset:
-    """Replace a string column by one whose strings may be ``longest`` bytes."""
+    """Replace a string column by one whose strings may be ``longest`` bytes.
+
+    The old one stays in the file as ``.NAME.WIDTH``: were its room given back, the next data would be written
+    there, under the eyes of readers who have the file open. All old ones together are shorter than the new.
+    """
     old = group[name]
     width = old.dtype.itemsize
+    values = old[:]
+    group[f".{name}.{width}"] = old
+    del group[name]
     while width < longest:
         width *= 2
-    values = old[:]
-    del group[name]
     column = create_strings(group, name, width)
     append_rows(column, values.astype(column.dtype))
     return column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,16 @@ BLOCK_BYTES = (
 # Rows go straight from the file to the array: a block read is 1.6 times, a small one 8 times as fast as
 # through HDF5's cache of whole chunks.
 NO_CHUNK_CACHE = 0
+TEXT_COLUMNS = {"tokens": 2, "start": 1, "query": 1, "pooled": 2}
 OPEN_ATTEMPTS = 50  # a writer commits for about a millisecond; as often as this we look again
 
 
 class FeatureFile:
     """One feature file; satisfies :class:`amr.formats.features.FeatureReader`.
 
-    A file that is being written, or whose writer was killed, reads as of its last commit. (HDF5 shares what
-    it knows of a file within a process: to see later commits, close every reader of it and open it again.)
+    A file that is being written, or whose writer was killed, reads as of its last commit, and stays so while
+    it is open. (HDF5 shares what it knows of a file within a process: to see later commits, close every
+    reader of it and open it again.)
 
     Raises:
         InputError: it is not a feature file of this schema, or damaged.
@@ -80,6 +83,7 @@ class FeatureFile:
 
     def _open(self) -> None:
         self._file, self._patched = open_hdf5(self.path)
+        self._columns: dict[str, h5py.Dataset] = {}
         try:
             self._load()
         except (OSError, RuntimeError, KeyError) as error:
@@ -92,6 +96,7 @@ class FeatureFile:
     def _load(self) -> None:
         check_root(self._file, self.path)
         self._bytes = self.path.stat().st_size
+        self._history = str(self._file.attrs.get("history", "[]"))
         self.identity = StoredIdentity.parse(self._file.attrs.get("encoder"), self.path)
         self._frames = self._dataset("audio/frames", ndim=2)
         if self._frames.shape[1] != self.identity.dimension or self._frames.dtype.kind != "f":
@@ -105,12 +110,18 @@ class FeatureFile:
         )
         for name in AUDIO_COLUMNS[2:]:
             require_length(self._dataset(f"audio/{name}"), len(self._start) - 1, self.path)
+        for name, ndim in TEXT_COLUMNS.items():
+            with suppress(InputError):  # told when the text is asked for
+                self._dataset(f"text/{name}", ndim)
         self._durations_s = read_column(self._dataset("audio/duration_s"), "f", self._bytes, self.path)
         if not np.all(np.isfinite(self._durations_s) & (self._durations_s >= 0)):
             raise InputError("/audio/duration_s holds negative or undefined seconds", where=self.path)
 
     def _dataset(self, name: str, ndim: int = 1) -> h5py.Dataset:
-        return dataset(self._file, name, self.path, ndim=ndim)
+        """A column, opened once: it stays as long as it was then, whatever a writer adds."""
+        if name not in self._columns:
+            self._columns[name] = dataset(self._file, name, self.path, ndim=ndim)
+        return self._columns[name]
 
     @property
     def name(self) -> str:
@@ -138,8 +149,8 @@ class FeatureFile:
         import json
 
         try:
-            history = json.loads(str(self._file.attrs.get("history", "[]")))
-        except ValueError:
+            history = json.loads(self._history)
+        except (ValueError, RecursionError):
             history = None
         if not isinstance(history, list):
             raise InputError("the attribute 'history' is not a JSON list", where=self.path)
@@ -172,7 +183,7 @@ class FeatureFile:
 
     @cached_property
     def _text_columns(self) -> tuple[h5py.Dataset, npt.NDArray[np.int64], h5py.Dataset]:
-        tokens, pooled = self._dataset("text/tokens", ndim=2), self._dataset("text/pooled", ndim=2)
+        tokens, pooled = self._dataset("text/tokens", 2), self._dataset("text/pooled", 2)
         start = read_offsets(self._dataset("text/start"), tokens.shape[0], self._bytes, self.path)
         require_length(pooled, len(start) - 1, self.path)
         require_length(self._dataset("text/query"), len(start) - 1, self.path)
@@ -190,14 +201,23 @@ class FeatureFile:
         except KeyError:
             raise unknown_recording(self, recording_id) from None
 
-    def _read(self, column: h5py.Dataset, first: int, stop: int) -> StoredFrames:
-        """Rows ``first..stop - 1`` of a two-dimensional column."""
+    def _read(
+        self, column: h5py.Dataset, first: int, stop: int, into: StoredFrames | None = None
+    ) -> StoredFrames:
+        """Rows ``first..stop - 1`` of a two-dimensional column, ``into`` memory that is there if given.
+
+        Memory that is new costs as much as the reading: the kernel clears and maps every page of it.
+        """
         check_claim(column, stop - first, self._bytes, self.path)
         try:
-            rows: StoredFrames = column[first:stop]
+            if into is None:
+                rows: StoredFrames = column[first:stop]
+                return rows
+            if stop > first:
+                column.read_direct(into, np.s_[first:stop], np.s_[: stop - first])
         except (OSError, RuntimeError) as error:
             raise damaged(self.path, error) from error
-        return rows
+        return into[: stop - first]
 
     def frames(self, recording_id: str) -> FloatFrames:
         index = self._at(recording_id)
@@ -245,10 +265,22 @@ class FeatureFile:
             yield first, stop
             first = stop
 
-    def __iter__(self) -> Iterator[Recording]:
+    def blocks(self) -> Iterator[tuple[int, int, StoredFrames]]:
+        """Everything in file order: ``(first, stop, rows)`` of the recordings ``first..stop - 1``, as stored.
+
+        The rows are overwritten by the next block.
+        """
+        buffer: StoredFrames = np.empty((0, self.dimension), dtype=self._frames.dtype)
         for first, stop in self._blocks():
+            begin, end = int(self._start[first]), int(self._start[stop])
+            check_claim(self._frames, end - begin, self._bytes, self.path)
+            if len(buffer) < end - begin:
+                buffer = np.empty((end - begin, self.dimension), dtype=self._frames.dtype)
+            yield first, stop, self._read(self._frames, begin, end, buffer)
+
+    def __iter__(self) -> Iterator[Recording]:
+        for first, stop, block in self.blocks():
             offset = int(self._start[first])
-            block = self._read(self._frames, offset, int(self._start[stop]))
             for index in range(first, stop):
                 rows = block[int(self._start[index]) - offset : int(self._start[index + 1]) - offset]
                 yield Recording(self.ids[index], rows.astype(np.float32), float(self._durations_s[index]))
@@ -260,8 +292,8 @@ class FeatureFile:
         check_claim(self._frames, total, self._bytes, self.path)
         frames: StoredFrames = np.empty((total, self.dimension), dtype=self._frames.dtype)
         for first, stop in self._blocks():
-            rows = slice(int(self._start[first]), int(self._start[stop]))
-            frames[rows] = self._read(self._frames, rows.start, rows.stop)
+            begin, end = int(self._start[first]), int(self._start[stop])
+            self._read(self._frames, begin, end, frames[begin:end])
         return PackedFrames(list(self.ids), self._start.copy(), frames, self._durations_s.copy())
 
     def close(self) -> None:

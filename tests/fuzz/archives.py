@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import warnings
 import zipfile
 
 from amr.formats.zips import ZIP_FAILURES
@@ -47,7 +48,8 @@ def change_member(data: bytes, rng: random.Random, raw: RawMutation) -> bytes:
 def packed(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
     """Members as a zip archive of our making."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two members of one name are what we want
         for name, content in members:
             archive.writestr(zipfile.ZipInfo(name or "empty"), content, compression)
     return buffer.getvalue()

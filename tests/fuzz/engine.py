@@ -111,6 +111,7 @@ def main(arguments: list[str]) -> None:
     flags = [
         f"-max_total_time={options.seconds}",
         f"-timeout={SECONDS_PER_INPUT}",
+        f"-report_slow_units={10 * SECONDS_PER_INPUT}",
         f"-rss_limit_mb={MEMORY_BYTES >> 20}",
         f"-max_len={target.max_bytes}",
         f"-artifact_prefix={options.findings}/",
