@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from conftest import Amr
 
 from amr.cli.predict_model import SHIPPED, shipped_path
@@ -43,17 +42,12 @@ def test_it_answers_where_no_model_is_named(amr: Amr) -> None:
     assert unnamed != answers(amr, *asked, "--model", "window")
 
 
-@pytest.mark.parametrize(
-    ("query", "recording", "moment"),
-    [("someone chops wood", "lumberjack", (26.6, 43.0)), ("people are talking", "main_square", (0.0, 8.4))],
-)
-def test_it_finds_what_is_annotated(
-    amr: Amr, query: str, recording: str, moment: tuple[float, float]
-) -> None:
-    tops = {each["vid"]: each["pred_relevant_windows"][0] for each in answers(amr, "--query", query, AUDIO)}
-    best = max(tops, key=lambda vid: tops[vid][2])
-    assert best == recording
-    assert interval_iou(np.array(tops[best][:2]), np.array([moment]))[0] > 0.7
+def test_it_finds_the_axe(amr: Amr) -> None:
+    """The annotation of examples/queries.jsonl, true to half a second."""
+    found = answers(amr, "--query", "someone chops wood", AUDIO)
+    tops = {each["vid"]: each["pred_relevant_windows"][0] for each in found}
+    assert max(tops, key=lambda vid: tops[vid][2]) == "lumberjack"
+    assert interval_iou(np.array(tops["lumberjack"][:2]), np.array([(26.6, 43.0)]))[0] > 0.8
 
 
 def test_window_options_still_mean_the_window(amr: Amr) -> None:

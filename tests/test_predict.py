@@ -51,7 +51,7 @@ def test_a_sentence_finds_its_seconds_in_the_right_recording(amr: Run) -> None:
     found = {record["vid"]: record for record in records(done.stdout)}
     assert set(found) == {"lumberjack", "main_square", "sheepfield"}
     best = {vid: record["pred_relevant_windows"][0] for vid, record in found.items()}
-    assert best["sheepfield"][2] > 0.5 > max(best["lumberjack"][2], best["main_square"][2])
+    assert best["sheepfield"][2] > 0.4 > 2 * max(best["lumberjack"][2], best["main_square"][2])
     assert overlap_s(best["sheepfield"], 10.0, 11.4) > 1
     for record in found.values():
         scores = [window[2] for window in record["pred_relevant_windows"]]
@@ -62,13 +62,14 @@ def test_a_sentence_finds_its_seconds_in_the_right_recording(amr: Run) -> None:
 def test_features_and_recordings_give_the_same_answer_and_features_need_no_torch(
     amr: Run, features: Path
 ) -> None:
-    heard = amr("predict", "--query", "someone chops wood", AUDIO / "lumberjack.ogg")
+    wood = "someone chops wood"
+    heard = amr("predict", "--model", "window", "--query", wood, AUDIO / "lumberjack.ogg")
     command = (
         "import sys; from amr.cli.main import run; code = run(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     stored = subprocess.run(
-        [sys.executable, "-c", command, "predict", "--query", "someone chops wood", str(features)],
+        [sys.executable, "-c", command, "predict", "--model", "window", "--query", wood, str(features)],
         capture_output=True,
         text=True,
         check=True,
