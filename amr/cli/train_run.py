@@ -23,7 +23,7 @@ from amr.cli.train_config import make_plan
 from amr.cli.train_report import Reporter, spread, table
 from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.device import choose_device
-from amr.encoders.registry import load_encoder
+from amr.encoders.registry import encoder_of
 from amr.encoders.stored import require_same_encoder, stored_identity
 from amr.errors import InputError
 from amr.formats.annotations import Annotation, read_annotations
@@ -261,7 +261,7 @@ def joint_encoder(reader: FeatureReader, plan: Plan, device: torch.device) -> En
             where=reader.name,
             hint="--set network.similarity_channels=0 trains without similarities",
         )
-    encoder = load_encoder(identity.name, hop_s=identity.hop_s, device=str(device))
+    encoder = encoder_of(identity, device=str(device))
     require_same_encoder(reader, encoder.identity)
     return encoder
 
@@ -298,7 +298,9 @@ def data_hashes(options: Options, train: Corpus, validation: Corpus | None) -> d
     hashes = {}
     for source in [*options.annotations, *([options.validation] if options.validation else [])]:
         if source != STDIO:
-            hashes[Path(source).name] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+            name = Path(source).name
+            key = f"{Path(source).parent.name}/{name}" if name in hashes else name
+            hashes[key] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
     hashes["features (training)"] = train.sha256
     if validation is not None:
         hashes["features (validation)"] = validation.sha256
