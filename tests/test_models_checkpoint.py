@@ -16,9 +16,9 @@ from safetensors.torch import save
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
 from amr.formats.tensor_header import MAX_HEADER_BYTES
+from amr.models.build import build_network
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
-from amr.models.build import build_network
 from amr.models.presets import PRESETS
 
 IDENTITY = EncoderIdentity(
