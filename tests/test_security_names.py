@@ -154,6 +154,13 @@ def test_a_file_name_of_foreign_bytes_is_no_recording_of_labels(tmp_path: Path, 
 # HDF5
 
 
+def elsewhere(file: h5py.File) -> str:
+    """Another file, of the test's own."""
+    path = Path(file.filename).with_name("elsewhere.bin")
+    path.write_bytes(bytes(1000))
+    return str(path)
+
+
 def by_hand(path: Path, make: Callable[[h5py.File], None]) -> Path:
     path.write_bytes(plain("v108"))
     with h5py.File(path, "r+") as file:
@@ -162,14 +169,14 @@ def by_hand(path: Path, make: Callable[[h5py.File], None]) -> Path:
     return path
 
 
-def elsewhere(file: h5py.File) -> None:
+def virtual(file: h5py.File) -> None:
     layout = h5py.VirtualLayout((5, 3), "f2")
-    layout[:] = h5py.VirtualSource("/etc/hostname", "x", (5, 3), "f2")
+    layout[:] = h5py.VirtualSource(elsewhere(file), "x", (5, 3), "f2")
     file.create_virtual_dataset("audio/frames", layout)
 
 
 def raw_elsewhere(file: h5py.File) -> None:
-    file.create_dataset("audio/frames", (5, 3), "f2", external=[("/etc/hostname", 0, 30)])
+    file.create_dataset("audio/frames", (5, 3), "f2", external=[(elsewhere(file), 0, 30)])
 
 
 def linked(link: object) -> Callable[[h5py.File], None]:
@@ -178,7 +185,7 @@ def linked(link: object) -> Callable[[h5py.File], None]:
 
 def group_elsewhere(file: h5py.File) -> None:
     del file["audio"]
-    file["audio"] = h5py.ExternalLink("/etc/hostname", "/")
+    file["audio"] = h5py.ExternalLink("elsewhere.h5", "/")
 
 
 def nested_reference(file: h5py.File) -> None:
@@ -186,11 +193,11 @@ def nested_reference(file: h5py.File) -> None:
 
 
 LINKS = [
-    elsewhere,
+    virtual,
     raw_elsewhere,
     linked(h5py.SoftLink("/text/tokens")),
     linked(h5py.SoftLink("/audio/frames")),
-    linked(h5py.ExternalLink("/etc/hostname", "/")),
+    linked(h5py.ExternalLink("elsewhere.h5", "/")),
     group_elsewhere,
     nested_reference,
 ]
