@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,17 +20,24 @@ import torch
 from amr.cli.messages import Failures, say, wants_table, warn
 from amr.cli.options import OutputFormat
 from amr.cli.train_config import make_plan
+from amr.cli.train_features import (
+    feature_paths,
+    joint_encoder,
+    memory_bytes,
+    require_fitting,
+    tell_lost_parts,
+    text_dimension,
+    unknown_encoder,
+)
 from amr.cli.train_report import Reporter, spread, table
-from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.device import choose_device
-from amr.encoders.registry import encoder_of
-from amr.encoders.stored import require_same_encoder, stored_identity
+from amr.encoders.stored import stored_identity
 from amr.errors import InputError
-from amr.formats.annotations import Annotation, read_annotations
+from amr.formats.annotations import read_annotations
 from amr.formats.features import FeatureReader, open_features
 from amr.formats.notices import Notices
 from amr.formats.streams import STDIO, require_writable
-from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
+from amr.models.checkpoint import Checkpoint, read_checkpoint
 from amr.models.lighthouse import is_archive, read_lighthouse
 from amr.processors import free_processors
 from amr.training.corpus import Corpus
@@ -38,14 +45,10 @@ from amr.training.job import Files, Job, Outcome
 from amr.training.lanes import Lanes
 from amr.training.loading import LoadOptions, load_corpus
 from amr.training.placing import placed
-from amr.training.plan import Plan
 from amr.training.processes import Processes, expected_processes, joined
 from amr.training.run import Run
 
 TOOL = "train"
-DEFAULT_FEATURES = "feats.h5"
-FEATURES_VARIABLE = "AMR_FEATURES"
-GIGABYTE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def run_training(options: Options) -> None:
     with joined(device) as processes, ExitStack() as stack:
         reader = stack.enter_context(open_features(*feature_paths(options.features)))
         start = None if options.init is None else read_model(options.init)
+        if processes.is_first:
+            tell_lost_parts(reader, quiet=options.quiet)
         job = prepare(options, reader, start, device, failures, notices)
         if processes.is_first:
             warn(TOOL, notices.lines(), quiet=options.quiet)
@@ -166,11 +171,6 @@ def device_name(name: str, processes: Processes) -> str:
 
 def uses_gpus(processes: Processes) -> bool:
     return processes.count > 1 and torch.cuda.is_available()
-
-
-def feature_paths(paths: Sequence[Path]) -> list[Path]:
-    """The features that are named, or the usual ones."""
-    return list(paths) or [Path(os.environ.get(FEATURES_VARIABLE) or DEFAULT_FEATURES)]
 
 
 def read_model(path: Path) -> Checkpoint:
@@ -220,71 +220,6 @@ def prepare(
         start=None if start is None else start.weights,
         store=getattr(torch, options.store),
         save_every_s=options.save_every_s,
-    )
-
-
-def text_dimension(reader: FeatureReader, annotations: Sequence[Annotation]) -> int:
-    """Size of a token's vector, from the first query that is there."""
-    for annotation in annotations:
-        if reader.has_text(annotation.query, qid=annotation.qid):
-            return int(reader.text(annotation.query, qid=annotation.qid).tokens.shape[1])
-    raise InputError(
-        "no query of the annotations has text features",
-        where=reader.name,
-        hint="amr extract --queries FILE stores them",
-    )
-
-
-def require_fitting(reader: FeatureReader, start: Checkpoint | None, plan: Plan) -> None:
-    """Refuse features of another encoder or of other sizes than the network takes.
-
-    Raises:
-        InputError: says both.
-    """
-    if start is not None and start.encoder.name != UNKNOWN_ENCODER:
-        require_same_encoder(reader, start.encoder)
-    if reader.dimension != plan.network.audio_dim:
-        raise InputError(
-            f"frames have {reader.dimension} dimensions, the network takes {plan.network.audio_dim}",
-            where=reader.name,
-        )
-
-
-def joint_encoder(reader: FeatureReader, plan: Plan, device: torch.device) -> Encoder | None:
-    """The encoder of the features, where the network takes similarities in its joint space."""
-    if plan.network.similarity_channels == 0:
-        return None
-    identity = stored_identity(reader)
-    if identity is None:
-        raise InputError(
-            "does not say which encoder made it, so there is no joint space to compare in",
-            where=reader.name,
-            hint="--set network.similarity_channels=0 trains without similarities",
-        )
-    encoder = encoder_of(identity, device=str(device))
-    require_same_encoder(reader, encoder.identity)
-    return encoder
-
-
-def memory_bytes(memory_gb: float | None) -> int:
-    """How much memory features may take: as asked, or half of what is there."""
-    if memory_gb is not None:
-        return int(memory_gb * GIGABYTE)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 2
-
-
-def unknown_encoder(reader: FeatureReader, train: Corpus) -> EncoderIdentity:
-    """An identity with sizes and times only, for features that do not say what made them."""
-    rate_hz = 1000
-    return EncoderIdentity(
-        name=UNKNOWN_ENCODER,
-        weights_sha256="",
-        sample_rate_hz=rate_hz,
-        window_samples=round(reader.window_s * rate_hz),
-        hop_samples=round(reader.hop_s * rate_hz),
-        dimension=train.audio_dim,
-        text_dimension=train.text_dim,
-        joint_dimension=0,
     )
 
 
