@@ -11,7 +11,14 @@ import pytest
 import torch
 from training_world import DIM, World, query, record, tiny_plan
 
-from amr.training.batches import Batch, Chunk, draw_batch, gather_chunk, place_negatives
+from amr.training.batches import (
+    SHORTEST_CROP,
+    Batch,
+    Chunk,
+    draw_batch,
+    gather_chunk,
+    place_negatives,
+)
 from amr.training.corpus import Corpus
 from amr.training.settings import TrainSettings
 
@@ -175,6 +182,30 @@ def test_long_recordings_are_cut_about_a_moment(tmp_path: Path) -> None:
                 assert any(abs(start_s - a) + abs(end_s - b) < 1e-3 for a, b in inside)
         assert not targets.span_mask[1].any()
     assert len(firsts) > 5
+
+
+def test_crops_lie_about_a_moment_and_are_of_every_length(tmp_path: Path) -> None:
+    corpus = one_recording(tmp_path, 100, [(query(0), [[40, 44]]), (query(1), [])])
+    settings = replace(SETTINGS, crop_share=0.5)
+    lengths, whole = [], 0
+    for epoch in range(300):
+        batch = drawn(corpus, settings, epoch)
+        assert np.array_equal(batch.cropped, batch.count < 100)
+        assert (batch.first + batch.count <= 100).all()
+        assert batch.is_window[0].any()
+        lengths += batch.count[batch.cropped].tolist()
+        whole += int((~batch.cropped).sum())
+    assert 250 < whole < 350
+    assert min(lengths) == SHORTEST_CROP
+    assert 33 < np.median(lengths) < 49  # 40 over the logarithm
+    assert max(lengths) > 90
+
+
+def test_recordings_that_are_short_already_are_not_cropped(tmp_path: Path) -> None:
+    corpus = one_recording(tmp_path, SHORTEST_CROP, [(query(0), [[2, 4]])])
+    batch = drawn(corpus, replace(SETTINGS, crop_share=1.0))
+    assert not batch.cropped.any()
+    assert batch.count.tolist() == [SHORTEST_CROP]
 
 
 def test_negatives_outside_a_chunk_are_appended_once() -> None:

@@ -52,6 +52,25 @@ def test_curves_are_made_from_the_whole_recording_and_cut_with_it(tmp_path: Path
         assert np.abs(chunk.inputs.curves[row].numpy() - expected).max() < 0.02  # kept as float16
 
 
+def test_curves_of_a_crop_know_nothing_of_the_rest(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    encoder: Any = JointEncoder()
+    options = LoadOptions(memory_bytes=1 << 30, joint_encoder=encoder, similarity_channels=2)
+    corpus = world.corpus(world.fill("train", 8, seed=0, frames=(30, 40)), options)
+    plan = tiny_plan(network={"similarity_channels": 2}, crop_share=0.6)
+    batch = draw_batch(corpus, np.arange(8), plan.training, 0, window_frames=300)
+    assert 0 < batch.cropped.sum() < 8
+    chunk = gather_chunk(corpus, batch, slice(0, 8), plan.training, torch.device("cpu"), max_tokens=32)
+    assert chunk.inputs.curves is not None
+    for row, (recording, text) in enumerate(zip(batch.recording, batch.text, strict=True)):
+        begin = int(corpus.frames.start[recording] + batch.first[row])
+        frames = corpus.frames.values[begin : begin + int(batch.count[row])].numpy()
+        tokens = corpus.tokens.values[slice(*corpus.tokens.start[text : text + 2])].numpy()
+        similarity = encoder.joint_audio(frames) @ encoder.joint_text(tokens.mean(axis=0)[None])[0]
+        found = chunk.inputs.curves[row, : len(frames)].numpy()
+        assert np.abs(found - similarity_curves(similarity, 2)).max() < 0.02  # kept as float16
+
+
 def test_a_network_with_similarities_trains_and_validates(tmp_path: Path) -> None:
     world = World(tmp_path)
     encoder: Any = JointEncoder()

@@ -28,7 +28,7 @@ class Recipe:
         span_jitter: largest shift of a target's ends, as a part of its width.
         relevant_windows: which windows label frames as relevant.
         max_windows: most targets an item; which are kept is drawn at random.
-        warmup_steps, ema_decay, absent_share, contrast_texts, wordings: see
+        warmup_steps, ema_decay, absent_share, crop_share, contrast_texts, wordings: see
             :class:`amr.training.settings.TrainSettings`; the published systems have none of them.
         seed: of every draw.
     """
@@ -47,6 +47,7 @@ class Recipe:
     warmup_steps: int = 0
     ema_decay: float = 0.0
     absent_share: float = 0.0
+    crop_share: float = 0.0
     contrast_texts: int = 0
     wordings: Wordings = "paraphrases"
     seed: int = 2023
@@ -130,6 +131,7 @@ BEST = Preset(
         warmup_steps=100,
         ema_decay=0.998,
         absent_share=0.3,
+        crop_share=0.35,
         contrast_texts=96,
         wordings="label",
         seed=2026,

@@ -21,6 +21,8 @@ KeyOf = Callable[[str], int]
 
 TRIES = 8
 """Queries of other items that are looked at for one that a recording does not answer."""
+SHORTEST_CROP = 16
+"""Frames of the shortest stretch that stands for a recording of its own; 8 s at a hop of 0.48 s."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Batch:
         text: ``(batch,)`` which text asks.
         recording: ``(batch,)``.
         first, count: ``(batch,)`` the stretch of the recording's frames.
+        cropped: ``(batch,)`` whether the stretch stands for a recording of its own.
         ends: ``(batch, windows, 2)`` (start, end) as fractions of the stretch, padded.
         is_window: ``(batch, windows)`` where ``ends`` is real.
         kept: ``(batch, targets)`` which of the windows are targets; -1 for none.
@@ -47,6 +50,7 @@ class Batch:
     recording: IntArray
     first: IntArray
     count: IntArray
+    cropped: BoolArray
     ends: FloatArray
     is_window: BoolArray
     kept: IntArray
@@ -101,7 +105,8 @@ def draw_batch(
 
     asking = draw_absent(corpus, items, settings.absent_share, key)
     text = draw_wordings(corpus, asking, items, settings.wordings, key)
-    first, count = draw_stretches(corpus, items, window_frames, key)
+    count, cropped = draw_lengths(corpus, items, window_frames, settings.crop_share, key)
+    first = draw_stretches(corpus, items, count, key)
     ends, is_window = stretch_windows(corpus, items, first, count)
     is_window &= (asking == items)[:, None]
     meaning = corpus.meaning[asking]
@@ -111,6 +116,7 @@ def draw_batch(
         recording=corpus.recording[items],
         first=first,
         count=count,
+        cropped=cropped,
         ends=ends,
         is_window=is_window,
         kept=draw_targets(is_window, items, settings.max_windows, key("windows")),
@@ -147,26 +153,38 @@ def draw_wordings(corpus: Corpus, asking: IntArray, items: IntArray, wordings: s
     return np.array([corpus.wordings[i][c] for i, c in zip(asking, chosen, strict=True)], dtype=np.int64)
 
 
-def draw_stretches(
-    corpus: Corpus, items: IntArray, window_frames: int, key: KeyOf
-) -> tuple[IntArray, IntArray]:
-    """``(batch,)`` first frame and number of frames: all, or a stretch about one of its moments."""
+def draw_lengths(
+    corpus: Corpus, items: IntArray, window_frames: int, crop_share: float, key: KeyOf
+) -> tuple[IntArray, BoolArray]:
+    """``(batch,)`` number of frames, and whether they are to stand for a recording of their own.
+
+    A crop's length is drawn evenly over its logarithm, from ``SHORTEST_CROP`` frames to all.
+    """
+    count = np.minimum(corpus.num_frames[items], window_frames)
+    cropped = (uniform(key("crop"), items, 1)[:, 0] < crop_share) & (count > SHORTEST_CROP)
+    part = uniform(key("crop length"), items, 1)[:, 0].astype(np.float64)
+    length = np.floor(SHORTEST_CROP * (count / SHORTEST_CROP) ** part).astype(np.int64)
+    return np.where(cropped, length, count), cropped
+
+
+def draw_stretches(corpus: Corpus, items: IntArray, count: IntArray, key: KeyOf) -> IntArray:
+    """``(batch,)`` first of ``count`` frames: of a stretch about one of the item's moments where not all are
+    taken."""
     total = corpus.num_frames[items]
-    count = np.minimum(total, window_frames)
     first = np.zeros_like(count)
-    for place in np.flatnonzero(total > window_frames):
+    for place in np.flatnonzero(total > count):
         item = items[place : place + 1]
-        room = int(total[place] - window_frames)
+        length, room = int(count[place]), int(total[place] - count[place])
         place_in_room = float(uniform(key("stretch"), item, 1)[0, 0])
         windows_s = corpus.windows_of(int(item[0]))
         if len(windows_s):
             chosen = whole(key("stretch about"), item, np.array([len(windows_s)]))[0]
             middle = float(windows_s[chosen].mean())
             frame = corpus.grid(int(corpus.recording[item[0]])).frames_between(middle, middle).start
-            first[place] = min(max(frame - int(place_in_room * window_frames), 0), room)
+            first[place] = min(max(frame - int(place_in_room * length), 0), room)
         else:
             first[place] = int(place_in_room * (room + 1))
-    return first, count
+    return first
 
 
 def stretch_windows(
@@ -268,7 +286,12 @@ def gather_chunk(
         jitter_noise=jitter_noise(batch, part, device) if settings.span_jitter else None,
     )
     curves = corpus.curves(
-        batch.recording[part], batch.text[part], batch.first[part], batch.count[part], device
+        batch.recording[part],
+        batch.text[part],
+        batch.first[part],
+        batch.count[part],
+        device,
+        alone=batch.cropped[part],
     )
     middles = corpus.middles(batch.recording[part], batch.first[part], batch.count[part], device)
     asked = np.concatenate([batch.meaning[mine], batch.meaning[strangers], corpus.meaning[batch.others]])

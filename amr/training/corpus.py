@@ -164,12 +164,19 @@ class Corpus:
         return found
 
     def curves(
-        self, recording: IntArray, text: IntArray, first: IntArray, count: IntArray, device: torch.device
+        self,
+        recording: IntArray,
+        text: IntArray,
+        first: IntArray,
+        count: IntArray,
+        device: torch.device,
+        *,
+        alone: BoolArray | None = None,
     ) -> Tensor | None:
         """Similarities of stretches to texts ``(n, longest, channels)``; None for networks that take none."""
         if self.joint is None:
             return None
-        return on_device(self.joint.curves(recording, text, first, count), device)
+        return on_device(self.joint.curves(recording, text, first, count, alone), device)
 
     def middles(self, recording: IntArray, first: IntArray, count: IntArray, device: torch.device) -> Tensor:
         """Where the frames' middles lie, as fractions of their stretch: ``(n, longest)``, 0 at padding."""

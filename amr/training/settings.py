@@ -27,6 +27,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "max_windows": (1, 1_000),
     "seed": (0, 2**63 - 1),
     "absent_share": (0, 1),
+    "crop_share": (0, 1),
     "ema_decay": (0, 0.999_999_9),
     "validate_epochs": (1, 1_000_000),
     "patience": (0, 1_000_000),
@@ -58,6 +59,8 @@ class TrainSettings:
         seed: of every draw.
         absent_share: part of the items whose query is replaced by one that their recording is not annotated
             with; their answer is that nothing is there.
+        crop_share: part of the items that hear a stretch of random length about one of their moments as if it
+            were all of the recording: sounds then fill more of what is heard, as in short recordings.
         wordings: which sentences an item is asked with, drawn anew each epoch: its ``own`` query; that or its
             ``paraphrases``, where the annotation lists some; or any query of the same ``label``.
         contrast_texts: texts of other items that the gate of ``proposing = frames`` also compares each frame
@@ -88,6 +91,7 @@ class TrainSettings:
     max_windows: int = 5
     seed: int = 2023
     absent_share: float = 0.0
+    crop_share: float = 0.0
     wordings: Wordings = "paraphrases"
     contrast_texts: int = 0
     ema_decay: float = 0.0

@@ -32,16 +32,27 @@ class JointSpace:
     text: FloatArray
     channels: int
 
-    def curves(self, recording: IntArray, text: IntArray, first: IntArray, count: IntArray) -> FloatArray:
+    def curves(
+        self,
+        recording: IntArray,
+        text: IntArray,
+        first: IntArray,
+        count: IntArray,
+        alone: npt.NDArray[np.bool_] | None = None,
+    ) -> FloatArray:
         """``(batch, longest, channels)`` of stretches of recordings, zero at padding.
 
-        The curves are made from the whole recording before the stretch is cut out, as prediction does.
+        The curves are made from the whole recording before the stretch is cut out, as prediction does; where
+        ``alone (batch,)`` is true, from the stretch as if it were all.
         """
         out = np.zeros((len(recording), int(count.max()), self.channels), dtype=np.float32)
-        for row, index, words, begin, length in zip(out, recording, text, first, count, strict=True):
-            frames = self.frames[self.start[index] : self.start[index + 1]].astype(np.float32)
-            curve = similarity_curves(frames @ self.text[words], self.channels)
-            row[:length] = curve[begin : begin + length]
+        for place, (row, index, words) in enumerate(zip(out, recording, text, strict=True)):
+            stretch = slice(int(first[place]), int(first[place] + count[place]))
+            frames = self.frames[self.start[index] : self.start[index + 1]]
+            if alone is not None and alone[place]:
+                frames, stretch = frames[stretch], slice(0, int(count[place]))
+            curve = similarity_curves(frames.astype(np.float32) @ self.text[words], self.channels)
+            row[: count[place]] = curve[stretch]
         return out
 
 
