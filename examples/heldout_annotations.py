@@ -4,8 +4,8 @@
     python examples/heldout_annotations.py write DATA OUT SCENES    # OUT/*.jsonl
 
 ``DATA`` holds open/ and evaluation_nc/. ``SCENES`` and OUT/esc hold annotations.jsonl and recipe.jsonl.
-Every line gets ``seen``: whether its label occurs among the clips that train. Where it does not, ``kin`` says
-whether a closely related label does.
+Every line gets ``clips``: how many clips of its label train, and ``seen``: whether any does. Where none does,
+``kin`` says whether a closely related label does.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ def write_lines(path: Path, records: Iterable[Record]) -> None:
     )
 
 
-def trained_labels(data: Path) -> set[str]:
-    """Labels of the clips that ``train_default.sh`` trains on."""
+def trained_labels(data: Path) -> Counter[str]:
+    """Labels of the clips that ``train_default.sh`` trains on, and how many each has."""
     rows = read_table(data / "open" / "foreground.csv")
-    return {row["label"] for row in rows if row["split"] == "train" and row["domain"] != "designed"}
+    return Counter(row["label"] for row in rows if row["split"] == "train" and row["domain"] != "designed")
 
 
 def unseen_classes(data: Path) -> list[str]:
     """The ESC-50 classes among the clips for measuring that no training clip has."""
     rows = read_table(data / "evaluation_nc" / "foreground.csv")
     classes = {row["label"] for row in rows if row["source"].startswith("ESC-50")}
-    return sorted(classes - trained_labels(data))
+    return sorted(classes - trained_labels(data).keys())
 
 
 def related_labels(path: Path = HERE / "related_labels.csv") -> dict[str, set[str]]:
@@ -261,12 +261,12 @@ def write_sets(data: Path, out: Path, scenes: Path) -> None:
     write("real", real_records(read_table(data / "open" / "real.csv")))
 
 
-def marked(record: Record, trained: Set[str], related: Mapping[str, Set[str]]) -> Record:
-    """With ``seen``, and ``kin`` where it is not seen."""
+def marked(record: Record, trained: Mapping[str, int], related: Mapping[str, Set[str]]) -> Record:
+    """With ``clips`` and ``seen``, and ``kin`` where it is not seen."""
     label = record["label"]
     if label in trained:
-        return {**record, "seen": True}
-    return {**record, "seen": False, "kin": bool(related.get(label, set()) & trained)}
+        return {**record, "seen": True, "clips": trained[label]}
+    return {**record, "seen": False, "clips": 0, "kin": bool(related.get(label, set()) & trained.keys())}
 
 
 def write_tables(data: Path, out: Path) -> None:

@@ -2,7 +2,7 @@
 
     python examples/vary_clips.py DATA OUT [--split train] [--copies 2] [--seed 6]
 
-Reads ``DATA/foreground.csv`` and writes ``OUT/foreground.csv`` (the same columns) and the audio that it names.
+Reads ``DATA/foreground.csv``; writes ``OUT/foreground.csv`` (the same columns) and the audio that it names.
 Copies keep their clip's label, captions, split and group, so that no source gets into two splits. Rows of the
 domain ``designed`` are left out.
 """

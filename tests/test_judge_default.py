@@ -27,14 +27,23 @@ def load(name: str) -> Iterator[ModuleType]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[name]
+    sys.path.insert(0, str(EXAMPLES))  # as where it is run as a script
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(EXAMPLES))
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
 def judge() -> Iterator[ModuleType]:
     yield from load("judge_default")
+
+
+@pytest.fixture(scope="module")
+def judge_page() -> Iterator[ModuleType]:
+    yield from load("judge_page")
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +113,12 @@ def test_absent_queries_count_as_misses(judge: ModuleType) -> None:
     assert (confident["present"], confident["absent"]) == (10, 10)
 
 
-def test_scores_that_are_no_probabilities_have_no_calibration(judge: ModuleType) -> None:
+def test_scores_that_are_no_probabilities_have_no_calibration(
+    judge: ModuleType, judge_page: ModuleType
+) -> None:
     told = judge.telling_apart(answers(judge, [(1.5, True, True), (0.1, False, False)]))
     assert told["calibration"] is None
-    assert "| score |" not in "".join(judge.score_tables("set", "model", told))
+    assert "| score |" not in "".join(judge_page.score_tables("set", "model", told))
 
 
 def test_top_answers_of_both_kinds(judge: ModuleType) -> None:
@@ -233,3 +244,13 @@ def test_paraphrases_are_no_captions(heldout: ModuleType) -> None:
     assert len(set(spoken)) == len(spoken)
     assert not captions & set(spoken)
     assert {row["label"] for row in rows} >= set(wordings)
+
+
+def test_lines_say_how_many_clips_train(heldout: ModuleType) -> None:
+    trained, related = Counter({"dog_bark": 32, "anvil": 1}), {"wolf": {"dog_bark"}}
+    marks = [
+        heldout.marked({"label": label}, trained, related) for label in ("dog_bark", "anvil", "wolf", "tap")
+    ]
+    assert [mark["clips"] for mark in marks] == [32, 1, 0, 0]
+    assert [mark["seen"] for mark in marks] == [True, True, False, False]
+    assert [mark.get("kin") for mark in marks] == [None, None, True, False]
