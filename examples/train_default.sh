@@ -27,7 +27,8 @@ done
 # The number of threads changes no result. bfloat16 products are fast on processors that have them, slow elsewhere.
 cat train.jsonl train_varied.jsonl >train_all.jsonl
 $amr train train_all.jsonl --features train.h5 --features train_varied.h5 --features val.h5 --validation val.jsonl \
-  --preset best --metric R1@0.7 --precision bfloat16 --set training.chunk_frames=2048 --store float16 -o trained.safetensors --resume
+  --preset best --metric R1@0.7 --epochs 8 --precision bfloat16 --set training.chunk_frames=2048 --store float16 \
+  -o trained.safetensors --resume
 
 # Scores that say how often they are right.
 $python "$here/calibrate_scores.py" trained.safetensors val.jsonl val.h5 -o best.safetensors
