@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from amr.formats.features_journal import (
     Pages,
@@ -61,7 +62,7 @@ class PatchedFile(io.RawIOBase):
         self.position = base + offset
         return self.position
 
-    def readinto(self, buffer, /):  # type: ignore[no-untyped-def]  # typeshed's Buffer needs Python 3.12
+    def readinto(self, buffer: Any, /) -> int:  # typeshed's Buffer needs Python 3.12
         view = memoryview(buffer).cast("B")
         wanted = max(0, min(len(view), self.size - self.position))
         self.read_disk(view[:wanted], self.position)

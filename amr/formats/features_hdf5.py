@@ -16,6 +16,7 @@ from amr.errors import InputError
 from amr.formats.claims import believable
 from amr.formats.encoder_names import checked_name
 from amr.formats.features import FORMAT, SCHEMA
+from amr.formats.features_damage import damage_told
 
 AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
 MOST_CHUNK_BYTES = 64 * 2**20
@@ -48,12 +49,12 @@ class StoredIdentity:
             rate_hz = positive(fields["sample_rate_hz"])
             return StoredIdentity(
                 json=str(text),
-                window_s=positive(fields["window_samples"]) / rate_hz,
-                hop_s=positive(fields["hop_samples"]) / rate_hz,
+                window_s=positive(positive(fields["window_samples"]) / rate_hz),
+                hop_s=positive(positive(fields["hop_samples"]) / rate_hz),
                 dimension=int(positive(fields["dimension"])),
                 text_dimension=int(positive(fields["text_dimension"])),
             )
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"the attribute 'encoder' is not an encoder's identity ({type(error).__name__}: {error})",
                 where=where,
@@ -66,11 +67,18 @@ def positive(value: Any) -> float:
     return float(value)
 
 
+def attribute(file: h5py.File, name: str, where: Path) -> Any:
+    """An attribute of the whole file; None where there is none. Raises ``InputError`` where it is damaged."""
+    with damage_told(where):
+        return file.attrs.get(name)
+
+
 def check_root(file: h5py.File, where: Path) -> None:
     """Refuse an HDF5 file that is something else, or of another schema."""
-    kind, schema = file.attrs.get("amr_format"), file.attrs.get("schema")
+    kind, schema = attribute(file, "amr_format", where), attribute(file, "schema", where)
     if not isinstance(kind, str) or kind != FORMAT:
-        found = ", ".join(sorted(file.keys())[:8]) or "nothing"
+        with damage_told(where):
+            found = ", ".join(sorted(file.keys())[:8]) or "nothing"
         raise InputError(
             f"an HDF5 file, but not of features of amr (attribute amr_format is {kind!r}; it holds {found})",
             where=where,
@@ -89,17 +97,18 @@ def dataset(file: h5py.File, name: str, where: Path, *, ndim: int) -> h5py.Datas
         InputError: it is missing, a link elsewhere, or its data are kept in other files.
     """
     group_name, _, column = name.partition("/")
-    refuse_link(file, group_name, where)
-    group = file[group_name]
-    if not isinstance(group, h5py.Group):
-        raise InputError(f"/{group_name} is not a group", where=where)
-    refuse_link(group, column, where)
-    found = group[column]
-    if not isinstance(found, h5py.Dataset) or found.ndim != ndim:
-        raise InputError(f"/{name} is not a dataset of {ndim} axes", where=where)
-    if found.is_virtual or found.external:
-        raise InputError(f"/{name} keeps its data in other files, which is refused", where=where)
-    return found
+    with damage_told(where):
+        refuse_link(file, group_name, where)
+        group = file[group_name]
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"/{group_name} is not a group", where=where)
+        refuse_link(group, column, where)
+        found = group[column]
+        if not isinstance(found, h5py.Dataset) or found.ndim != ndim:
+            raise InputError(f"/{name} is not a dataset of {ndim} axes", where=where)
+        if found.is_virtual or found.external:
+            raise InputError(f"/{name} keeps its data in other files, which is refused", where=where)
+        return found
 
 
 def refuse_link(group: h5py.Group, name: str, where: Path) -> None:
@@ -129,13 +138,14 @@ def check_claim(column: h5py.Dataset, rows: int, file_bytes: int, where: Path) -
 
 def read_column(column: h5py.Dataset, kinds: str, file_bytes: int, where: Path) -> npt.NDArray[Any]:
     """A whole small column, after a look at its type (numpy kinds) and size."""
-    if column.dtype.kind not in kinds:
-        raise InputError(f"{column.name} is of type {column.dtype}, which is not expected", where=where)
-    check_claim(column, column.shape[0], file_bytes, where)
-    if column.dtype.kind == "O":
-        return read_heap(column, file_bytes, where)
-    values: npt.NDArray[Any] = column[:]
-    return values
+    with damage_told(where):
+        if column.dtype.kind not in kinds:
+            raise InputError(f"{column.name} is of type {column.dtype}, which is not expected", where=where)
+        check_claim(column, column.shape[0], file_bytes, where)
+        if column.dtype.kind == "O":
+            return read_heap(column, file_bytes, where)
+        values: npt.NDArray[Any] = column[:]
+        return values
 
 
 def read_heap(column: h5py.Dataset, file_bytes: int, where: Path) -> npt.NDArray[Any]:

@@ -24,10 +24,11 @@ from amr.formats.features import (
     unknown_query,
     unknown_recording,
 )
-from amr.formats.features_atomic import PatchedFile
+from amr.formats.features_damage import damage_told
 from amr.formats.features_hdf5 import (
     AUDIO_COLUMNS,
     StoredIdentity,
+    attribute,
     check_claim,
     check_root,
     dataset,
@@ -36,15 +37,14 @@ from amr.formats.features_hdf5 import (
     read_strings,
     require_length,
 )
-from amr.formats.features_journal import journal_bytes, read_journal
+from amr.formats.features_journal import journal_bytes
+from amr.formats.features_open import open_hdf5
 from amr.moments import FrameGrid
 
 BLOCK_BYTES = (
     32 * 2**20
 )  # read at a time when everything is read: large enough for any disk, small beside a model
-# Rows go straight from the file to the array: a block read is 1.6 times, a small one 8 times as fast as
-# through HDF5's cache of whole chunks.
-NO_CHUNK_CACHE = 0
+ROWS = ("audio/frames", "text/tokens", "text/pooled")  # columns that only numbers can be in
 TEXT_COLUMNS = {"tokens": 2, "start": 1, "query": 1, "pooled": 2}
 OPEN_ATTEMPTS = 50  # a writer commits for about a millisecond; as often as this we look again
 
@@ -82,26 +82,23 @@ class FeatureFile:
         return stat.st_size, stat.st_mtime_ns, journal_bytes(self.path)
 
     def _open(self) -> None:
-        self._file, self._patched = open_hdf5(self.path)
+        self._file = open_hdf5(self.path)
         self._columns: dict[str, h5py.Dataset] = {}
         try:
             self._load()
-        except (OSError, RuntimeError, KeyError) as error:
-            self.close()
-            raise damaged(self.path, error) from error
-        except InputError:
+        except BaseException:
             self.close()
             raise
 
     def _load(self) -> None:
-        check_root(self._file, self.path)
+        check_root(self._file.texts, self.path)
         self._bytes = self.path.stat().st_size
-        self._history = str(self._file.attrs.get("history", "[]"))
-        self.identity = StoredIdentity.parse(self._file.attrs.get("encoder"), self.path)
+        self._history = str(attribute(self._file.texts, "history", self.path) or "[]")
+        self.identity = StoredIdentity.parse(attribute(self._file.texts, "encoder", self.path), self.path)
         self._frames = self._dataset("audio/frames", ndim=2)
-        if self._frames.shape[1] != self.identity.dimension or self._frames.dtype.kind != "f":
+        if self._frames.shape[1] != self.identity.dimension:
             raise InputError(
-                f"/audio/frames is {self._frames.dtype} of {self._frames.shape[1]} columns, the encoder has"
+                f"/audio/frames has {self._frames.shape[1]} columns, the encoder has"
                 f" {self.identity.dimension}",
                 where=self.path,
             )
@@ -120,7 +117,12 @@ class FeatureFile:
     def _dataset(self, name: str, ndim: int = 1) -> h5py.Dataset:
         """A column, opened once: it stays as long as it was then, whatever a writer adds."""
         if name not in self._columns:
-            self._columns[name] = dataset(self._file, name, self.path, ndim=ndim)
+            file = self._file.rows if name in ROWS else self._file.texts
+            column = dataset(file, name, self.path, ndim=ndim)
+            if name in ROWS and column.dtype.kind != "f":
+                what = f"/{name} is {column.dtype} of {column.shape[1]} columns, expected numbers"
+                raise InputError(what, where=self.path)
+            self._columns[name] = column
         return self._columns[name]
 
     @property
@@ -209,14 +211,12 @@ class FeatureFile:
         Memory that is new costs as much as the reading: the kernel clears and maps every page of it.
         """
         check_claim(column, stop - first, self._bytes, self.path)
-        try:
+        with damage_told(self.path):
             if into is None:
                 rows: StoredFrames = column[first:stop]
                 return rows
             if stop > first:
                 column.read_direct(into, np.s_[first:stop], np.s_[: stop - first])
-        except (OSError, RuntimeError) as error:
-            raise damaged(self.path, error) from error
         return into[: stop - first]
 
     def frames(self, recording_id: str) -> FloatFrames:
@@ -298,34 +298,9 @@ class FeatureFile:
 
     def close(self) -> None:
         self._file.close()
-        if self._patched is not None:
-            self._patched.close()
 
     def __enter__(self) -> FeatureFile:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def open_hdf5(path: Path) -> tuple[h5py.File, PatchedFile | None]:
-    """The file as of its last commit, read through the journal where a killed writer left one."""
-    journal = read_journal(path)
-    try:
-        if journal is None:
-            return h5py.File(path, "r", rdcc_nbytes=NO_CHUNK_CACHE), None
-        size, pages = journal
-        patched = PatchedFile(path, size=size, pages=pages)
-        return h5py.File(patched, "r", rdcc_nbytes=NO_CHUNK_CACHE), patched
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, error: Exception) -> InputError:
-    """The error for what the HDF5 library refuses."""
-    if isinstance(error, OSError) and not h5py.is_hdf5(path):
-        return InputError("is not an HDF5 file", where=path, hint="amr extract makes feature files")
-    reason = " ".join(str(error).split())[:200]
-    return InputError(f"is a damaged HDF5 file ({reason})", where=path)

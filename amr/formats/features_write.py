@@ -92,6 +92,7 @@ class FeatureWriter:
                 self.sources = dict(zip(present.ids, present.sources, strict=True))
                 self._queries = set(present.queries)
                 self._rows = present.total_frames
+                self._history = present.history
             self._journaled.forget_beyond(end_of_hdf5(path))
             self._file = h5py.File(self._journaled, "r+", libver=LIBRARY_VERSIONS)
         except BaseException:
@@ -168,9 +169,9 @@ class FeatureWriter:
 
     def add_history(self, entry: dict[str, Any]) -> None:
         """Note how the file was made. An entry like the last one (a resumed command) is not repeated."""
-        history = json.loads(self._file.attrs["history"])
-        if not history or history[-1] != entry:
-            self._file.attrs["history"] = json.dumps([*history, entry], sort_keys=True)
+        if not self._history or self._history[-1] != entry:
+            self._history.append(entry)
+            self._file.attrs["history"] = json.dumps(self._history, sort_keys=True)
 
     def commit(self) -> None:
         """Make every recording and query added so far part of the file, against kill and power cut.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import struct
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +13,12 @@ from typing import Any
 import torch
 
 from amr.encoders.base import EncoderIdentity
-from amr.errors import AmrError
-from amr.formats.describe import describe
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
 from amr.models.network import MomentNetwork
 
 from ..target import RawMutation, Target
+from ..told import tell
 from ..trees import change
 
 SMALL = NetworkConfig(
@@ -68,8 +66,7 @@ def seeds() -> list[bytes]:
 def read(data: bytes, folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(data)
-    with suppress(AmrError):
-        describe(path)
+    tell(path)
     read_checkpoint(path).build()
 
 

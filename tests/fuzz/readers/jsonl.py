@@ -18,6 +18,7 @@ from amr.formats.predictions import read_predictions
 from amr.formats.queries import read_queries
 
 from ..target import RawMutation, Target
+from ..told import tell
 from ..trees import change_line
 
 ANNOTATION = {
@@ -50,6 +51,7 @@ def seeds() -> list[bytes]:
 def read(data: bytes, folder: Path) -> None:
     path = folder / "records.jsonl"
     path.write_bytes(data)
+    tell(path)
     each: list[Callable[[], None]] = [
         lambda: annotations(path),
         lambda: predictions(path),

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from amr.errors import AmrError
-from amr.formats.describe import describe
 from amr.formats.npz import NpzTree, member_names, read_array, read_shape
 
 from ..archives import change_member, packed
 from ..target import Target
+from ..told import tell
 
 
 def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]  # of any type, that is the point
@@ -44,9 +44,9 @@ def read(data: bytes, folder: Path) -> None:
     for name in ("x.npz", "qid1.npz"):
         (folder / name).write_bytes(data)
     single = folder / "x.npz"
-    for part in (tree, described):
-        with suppress(AmrError):
-            part(folder)
+    with suppress(AmrError):
+        tree(folder)
+    tell(single)
     for key in member_names(single):
         with suppress(AmrError):
             read_shape(single, key)
@@ -60,10 +60,6 @@ def tree(folder: Path) -> None:
         features.packed()
         if features.has_text("", qid=1):
             features.text("", qid=1)
-
-
-def described(folder: Path) -> None:
-    describe(folder / "x.npz")
 
 
 TARGET = Target(

@@ -17,6 +17,7 @@ from amr.models.pickles import Archive
 
 from ..archives import change_member, packed
 from ..target import Target
+from ..told import tell
 
 # A tensor as torch.save pickles it, in the words of protocol 0 and 2 by hand: torch is not needed to fuzz.
 TENSOR = (
@@ -47,6 +48,7 @@ def seeds() -> list[bytes]:
 def read(data: bytes, folder: Path) -> None:
     path = folder / "model.ckpt"
     path.write_bytes(data)
+    tell(path)
     with suppress(AmrError):
         described(path)
     with suppress(AmrError):

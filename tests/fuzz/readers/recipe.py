@@ -10,6 +10,7 @@ from amr.formats.recipes import Scene, parse_recipe_bytes, read_recipe_bytes, sc
 from amr.simulation.published import is_published, parse_published, scenes_of
 
 from ..target import RawMutation, Target
+from ..told import tell
 from ..trees import change, change_line
 
 FOREGROUND = {
@@ -55,6 +56,7 @@ def seeds() -> list[bytes]:
 def read(data: bytes, folder: Path) -> None:
     path = folder / "recipe.jsonl"
     path.write_bytes(data)
+    tell(path)
     content, name = read_recipe_bytes(path)
     if is_published(content):
         scenes = [scene for there in (True, False) for scene in published(content, name, there)]
@@ -63,9 +65,9 @@ def read(data: bytes, folder: Path) -> None:
     for scene in scenes:
         scene_line(scene).encode("utf-8")
         assert PurePosixPath(scene.vid).name == scene.vid
-        for layer in (scene.background, *scene.foregrounds):
-            assert not PurePosixPath(layer.path).is_absolute()
-            assert ".." not in PurePosixPath(layer.path).parts
+        for source in (scene.background.path, *(layer.path for layer in scene.foregrounds)):
+            assert not PurePosixPath(source).is_absolute()
+            assert ".." not in PurePosixPath(source).parts
 
 
 def published(content: bytes, name: str, there: bool) -> list[Scene]:
