@@ -156,6 +156,13 @@ def test_channels_and_rates_beyond_all_bounds(tmp_path: Path) -> None:
             list(MonoStream(path, 16_000))
 
 
+def test_sound_that_is_resampled_to_hundreds_of_times_as_much(tmp_path: Path) -> None:
+    """One block of it at an encoder's rate was half a gigabyte; soxr gives it in pieces of its own."""
+    path = tmp_path / "x.wav"
+    soundfile.write(path, np.zeros(2**18, np.int16), 100, subtype="PCM_16")
+    assert 0 < len(next(iter(MonoStream(path, 48_000)))) < 2**20
+
+
 # Archives
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from amr.audio.decode import Samples, open_decoder
+from amr.audio.decode import BLOCK_SAMPLES, Samples, open_decoder
 from amr.errors import InputError
 
 MonoSamples = npt.NDArray[np.float32]
@@ -61,8 +61,9 @@ class MonoStream:
 def mix_down(block: Samples) -> MonoSamples:
     """``(n, channels)`` to ``(n,)``: the mean of the channels, the same whatever the block's length."""
     mono: MonoSamples = block[:, 0].copy()
-    for channel in range(1, block.shape[1]):
-        mono += block[:, channel]
+    with np.errstate(over="ignore", invalid="ignore"):  # of samples that are none, which are refused later
+        for channel in range(1, block.shape[1]):
+            mono += block[:, channel]
     if block.shape[1] > 1:
         mono /= np.float32(block.shape[1])
     return mono
@@ -85,11 +86,16 @@ class Resampler:
         return -(-self.samples_in * self._to_hz // self._from_hz)
 
     def push(self, mono: MonoSamples) -> Iterator[MonoSamples]:
-        self.samples_in += len(mono)
+        """The output for a block, in pieces as long as a block: of 100 Hz become 480 times as much."""
         if self._stream is None:
+            self.samples_in += len(mono)
             yield mono
             return
-        yield from self._limited(self._stream.resample_chunk(mono))
+        piece = max(1, BLOCK_SAMPLES * self._from_hz // max(self._from_hz, self._to_hz))
+        for start in range(0, len(mono), piece):
+            part = mono[start : start + piece]
+            self.samples_in += len(part)
+            yield from self._limited(self._stream.resample_chunk(part))
 
     def finish(self) -> Iterator[MonoSamples]:
         """What the filter still holds, with zeros where it is a sample short."""
