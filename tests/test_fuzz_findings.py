@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import random
@@ -20,16 +21,21 @@ import pytest
 from fuzz.archives import packed
 from fuzz.target import READERS, load
 
+from amr.cli.info import line, table
 from amr.errors import AmrError, InputError
 from amr.formats.annotations import read_annotations
 from amr.formats.csv_moments import qid_value
 from amr.formats.describe import describe
 from amr.formats.exchange import read_tracks
 from amr.formats.features_journal import CHECKSUM, HEADER, MAGIC, journal_path, read_journal
+from amr.formats.frame_index import MANIFEST, read_manifest
+from amr.formats.jsonl import write_objects
 from amr.formats.notices import Notices
 from amr.formats.npz import read_array
 from amr.formats.safe_pickle import Archive
 from amr.formats.scoring import read_truth
+from amr.models.config import NetworkConfig
+from amr.simulation.published import parse_published
 
 ANNOTATION = {"qid": 1, "query": "rain", "duration": 60, "vid": "v", "relevant_windows": [[1, 3]]}
 
@@ -72,6 +78,22 @@ def test_clip_labels_of_years_take_no_memory(tmp_path: Path, duration: float) ->
         read_truth(path, with_labels=True)
 
 
+@pytest.mark.parametrize("depth", [100, *range(480, 1000, 20), 5000])
+def test_what_is_nested_so_deeply_that_it_is_just_read(tmp_path: Path, depth: int) -> None:
+    """It was read, and could not be written again by calls that were a little deeper."""
+    nested = "[" * depth + '"\\ud83d\\udc15"' + "]" * depth
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"extra": {nested}, ' + lines().decode()[1:])
+    model = tmp_path / "m.safetensors"
+    text = json.dumps({"__metadata__": {"amr_format": "model", "training": f'{{"a": {nested}}}'}}).encode()
+    model.write_bytes(struct.pack("<Q", len(text)) + text)
+    with suppress(InputError):
+        write_objects(io.StringIO(), [one.record() for one in read_annotations(path)])
+    for render in (line, table):
+        with suppress(InputError):
+            render(model, describe(model))
+
+
 def header(**changes: Any) -> Callable[[], dict[str, Any]]:
     return lambda: {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], **changes}}
 
@@ -90,6 +112,8 @@ def header(**changes: Any) -> Callable[[], dict[str, Any]]:
         header(shape=[-1]),
         header(shape=[2**70]),
         header(shape="1"),
+        header(shape=[2**62] * 300),
+        header(shape=[2**62] * 300_000),
         header(dtype=["F32"]),
         header(dtype="F31"),
     ],
@@ -107,6 +131,44 @@ def test_tensors_in_each_others_place_are_a_problem(tmp_path: Path) -> None:
     text = json.dumps(header(data_offsets=[0, 3])()).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
     assert describe(path).problems == ("a lies outside of the file",)
+
+
+def test_half_characters_in_published_recipes() -> None:
+    """They were read, and broke the writing of the scenes."""
+    entries = [{"name": "a", "bg": {}, "fg": [{"caption": "\ud800"}]}]
+    with pytest.raises(InputError, match="half of a character"):
+        parse_published(json.dumps(entries).encode(), "r.json")
+
+
+def test_a_history_with_half_characters_is_told(tmp_path: Path) -> None:
+    """A command line that named a file in another encoding: the model is sound, and its papers are JSON."""
+    path = tmp_path / "m.safetensors"
+    papers = {"amr_format": "model", "history": json.dumps(["amr train \udcff.h5"]), "preset": "\ud800"}
+    text = json.dumps({"__metadata__": papers, **header()()}).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    told = line(path, describe(path))
+    assert json.loads(told.encode("utf-8"))["history"] == ["amr train \udcff.h5"]
+    table(path, describe(path)).encode("utf-8")
+
+
+@pytest.mark.parametrize("key", ["gate_scale", "gate_shift"])
+@pytest.mark.parametrize("value", [10**320, float("nan")])
+def test_networks_of_endless_switches(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=key):
+        NetworkConfig.from_fields({key: value})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"probe": [[10**320]]}, {"source_bytes": float("inf")}, {"source_mtime_ns": -float("inf")}]
+)
+def test_a_manifest_of_endless_numbers(tmp_path: Path, changes: dict[str, Any]) -> None:
+    sound = {"amr_format": "frame index", "schema": 1, "encoder": "{}", "probe": [[1.0]], "segments": []}
+    sound |= {"source_bytes": 1, "source_mtime_ns": 1}
+    (tmp_path / MANIFEST).write_text(json.dumps(sound))
+    assert read_manifest(tmp_path) is not None
+    (tmp_path / MANIFEST).write_text(json.dumps({**sound, **changes}))
+    with pytest.raises(InputError, match="is no manifest"):
+        read_manifest(tmp_path)
 
 
 def npz(path: Path, content: bytes, name: str = "features.npy") -> Path:

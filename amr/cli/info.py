@@ -55,11 +55,13 @@ def info(
 
 def line(path: Path, description: Description) -> str:
     """One JSON object."""
-    import json
+    from amr.formats.jsonl import line_of
 
     told = {"file": str(path), "kind": description.kind, **description.facts}
     told |= {"notes": list(description.notes), "problems": list(description.problems)}
-    return json.dumps(told, ensure_ascii=False) + "\n"
+    text = line_of(told) + "\n"
+    # A history may name files that are no UTF-8; Python escapes half of a character as JSON does.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def table(path: Path, description: Description) -> str:
@@ -80,6 +82,14 @@ def printable(text: str) -> str:
 
 def shown(value: Any) -> str:
     """A fact in one line: the encoder by what tells it apart, lists by their last item."""
+    try:
+        return unfolded(value)
+    except RecursionError:
+        return "…"
+
+
+def unfolded(value: Any) -> str:
+    """As :func:`shown`, however deep."""
     if isinstance(value, dict) and "weights_sha256" in value:
         digest = str(value["weights_sha256"])[:12]
         return f"{value.get('name')} ({digest}…), {value.get('framing') or 'as it is'}"

@@ -1,7 +1,8 @@
-"""A compact copy of all frames of a feature file in the joint space, for searching many of them at once.
+"""A compact copy of all frames of a feature file in some space, for searching many of them at once.
 
-The index of ``feats.h5`` is the folder ``feats.h5.index``: a ``manifest.json`` and one segment a 262,144
-rows. A segment keeps each axis of the joint space in one piece, as bytes: a query that looks at few axes
+The index of ``feats.h5`` in the joint space is the folder ``feats.h5.index``, in the own space of a model the
+folder ``feats.h5.MODEL.index``: a ``manifest.json`` and one segment a 262,144 rows. A segment keeps each axis
+of the space in one piece, as bytes: a query that looks at few axes
 reads few bytes, and a query that looks at all of them reads a quarter of the features. Within a block of 4096
 rows the 256 levels of an axis spread evenly from its least to its greatest value.
 
@@ -54,11 +55,13 @@ class Manifest:
 
     Args:
         encoder: the JSON of the encoder's identity.
-        probe: what the encoder made of a few fixed frames, ``(frames, axes)``: another version of its joint
-            space is recognised by it.
+        probe: what a few fixed frames become in the space, ``(frames, dimensions)``: another version of it is
+            recognised by them.
         segments: one a run of ``SEGMENT_ROWS`` rows.
         source_bytes: size of the feature file that was last compared with the index.
         source_mtime_ns: when that file was changed.
+        basis: ``(axes, dimensions)``, orthonormal: the directions of the space that are the axes of the
+            index. None: its own dimensions are.
     """
 
     encoder: str
@@ -66,10 +69,15 @@ class Manifest:
     segments: list[SegmentKey]
     source_bytes: int
     source_mtime_ns: int
+    basis: list[list[float]] | None = None
 
     @property
     def rows(self) -> int:
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def axes(self) -> int:
+        return len(self.probe[0] if self.basis is None else self.basis)
 
 
 class Table(NamedTuple):
@@ -80,9 +88,9 @@ class Table(NamedTuple):
     mean: Vector
 
 
-def index_folder(features: Path) -> Path:
-    """Where the index of a feature file lies."""
-    return features.with_name(features.name + SUFFIX)
+def index_folder(features: Path, model: str = "") -> Path:
+    """Where the index of a feature file lies: of the joint space, or of the own space of ``model``."""
+    return features.with_name(features.name + (f".{model}" if model else "") + SUFFIX)
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -120,7 +128,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         record = json.loads(path.read_bytes())
         return parse_manifest(record, path)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise damaged(path, f"is no manifest ({type(error).__name__}: {error})") from error
 
 
@@ -133,16 +141,30 @@ def parse_manifest(record: Any, path: Path) -> Manifest:
         segment.rows > SEGMENT_ROWS for segment in segments
     ):
         raise ValueError("a segment of another length")
-    probe = [[float(value) for value in row] for row in record["probe"]]
-    if len({len(row) for row in probe}) != 1:
-        raise ValueError("frames of the probe differ in length, or there are none")
+    probe = parse_table(record["probe"])
+    basis = record.get("basis")
+    if basis is not None:
+        basis = parse_table(basis)
+        if len(basis[0]) != len(probe[0]):
+            raise ValueError("the basis is not of the probe's dimensions")
     return Manifest(
         encoder=str(record["encoder"]),
         probe=probe,
         segments=segments,
         source_bytes=int(record["source_bytes"]),
         source_mtime_ns=int(record["source_mtime_ns"]),
+        basis=basis,
     )
+
+
+def parse_table(rows: Any) -> list[list[float]]:
+    """Rows of equally many finite numbers, at least one of each."""
+    table = [[float(value) for value in row] for row in rows]
+    if len({len(row) for row in table}) != 1 or not table[0]:
+        raise ValueError("rows of a table differ in length, or there are none")
+    if not np.isfinite(np.array(table)).all():
+        raise ValueError("a table holds values that are not finite numbers")
+    return table
 
 
 def positive(value: Any) -> int:
@@ -161,7 +183,7 @@ class SegmentWriter:
 
     Args:
         rows: rows of the segment.
-        axes: axes of the joint space.
+        axes: axes of the index.
     """
 
     def __init__(self, rows: int, axes: int) -> None:

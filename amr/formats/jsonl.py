@@ -69,13 +69,19 @@ def parse_object(line: bytes, where: str) -> dict[str, Any]:
     return record
 
 
-def refuse_half_characters(record: dict[str, Any], where: str) -> None:
-    """Refuse text that could be read here and never be written again."""
+def refuse_half_characters(record: object, where: str) -> None:
+    """Refuse text that could be read here and never be written again.
+
+    Raises:
+        InputError: there is such text, or the record is nested so deeply that it cannot be looked through.
+    """
     try:
         json.dumps(record, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.start + 1].encode("unicode_escape").decode()
         raise InputError(f"holds {half}, half of a character", where=where) from error
+    except RecursionError as error:
+        raise InputError("is nested too deeply", where=where) from error
 
 
 def read_objects(source: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -85,10 +91,23 @@ def read_objects(source: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def write_objects(file: TextIO, records: Iterable[dict[str, Any]]) -> None:
-    """Write records as JSONL, UTF-8 as it is, flushed a record at a time so that pipes flow."""
+    """Write records as JSONL, UTF-8 as it is, flushed a record at a time so that pipes flow.
+
+    Raises:
+        InputError: a record is nested so deeply that it could just be read.
+    """
     for record in records:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.write(line_of(record) + "\n")
         file.flush()
+
+
+def line_of(record: dict[str, Any]) -> str:
+    """A record as one line of JSON, without its end. Raises as :func:`write_objects`."""
+    try:
+        return json.dumps(record, ensure_ascii=False)
+    except RecursionError as error:
+        where = str(record.get("vid") or record.get("file") or "")[:200]
+        raise InputError("a record is nested too deeply to be written", where=where) from error
 
 
 def json_type(value: object) -> str:

@@ -18,6 +18,8 @@ from amr.formats.streams import require_readable
 
 # Ours is about 20 kB: names, shapes and a few kilobytes of provenance.
 MAX_HEADER_BYTES = 16 * 1024 * 1024
+MAX_AXES = 64
+"""As many as torch and numpy know; the product of a million sizes takes hours."""
 PAPERS = "__metadata__"
 BYTES_PER_NUMBER = {
     "F64": 8,
@@ -117,6 +119,8 @@ def tensor_place(name: str, entry: Any, path: str | Path) -> TensorPlace:
 
 def sizes(values: object) -> tuple[int, ...] | None:
     """Whole numbers that a file could be measured in; None where they are something else."""
-    if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 2**63 for value in values):
+    if not isinstance(values, list) or len(values) > MAX_AXES:
+        return None
+    if not all(type(value) is int and 0 <= value < 2**63 for value in values):
         return None
     return tuple(values)

@@ -31,6 +31,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "window_frames": (1, 1_000_000),
     "max_tokens": (1, 4_096),
     "similarity_channels": (0, 2),
+    "gate_scale": (-1e6, 1e6),
+    "gate_shift": (-1e6, 1e6),
     "space_dim": (0, 4_096),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),

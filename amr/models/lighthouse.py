@@ -24,6 +24,7 @@ from amr.models.pickles import Archive
 
 # The only features published for either: Microsoft CLAP 2023 at this rate, one frame a second.
 SAMPLE_RATE_HZ = 44_100
+LONGEST_HOP_S = 3600.0
 
 # Their names to ours, tried in order; a name that nothing matches is refused.
 RENAMES = [
@@ -197,7 +198,7 @@ def _count(stored: Mapping[str, StoredTensor], pattern: str) -> int:
 def _identity(config: NetworkConfig, options: Mapping[Any, Any]) -> EncoderIdentity:
     """Unknown but for its sizes: neither file says which weights made its features."""
     hop_s = options.get("clip_length", 1)
-    known = isinstance(hop_s, int | float) and hop_s > 0
+    known = isinstance(hop_s, int | float) and 0 < hop_s < LONGEST_HOP_S
     samples = round(hop_s * SAMPLE_RATE_HZ) if known else SAMPLE_RATE_HZ
     return EncoderIdentity(
         name=UNKNOWN_ENCODER,

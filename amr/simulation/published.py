@@ -15,7 +15,7 @@ from typing import Any
 
 from amr.errors import InputError
 from amr.formats import fields
-from amr.formats.jsonl import json_type
+from amr.formats.jsonl import json_type, refuse_half_characters
 from amr.formats.recipes import (
     BackgroundLayer,
     ForegroundLayer,
@@ -47,7 +47,7 @@ def parse_published(data: bytes, name: str) -> list[dict[str, Any]]:
     """The entries of a list-form recipe.
 
     Raises:
-        InputError: it is not JSON, or not a list of objects.
+        InputError: it is not JSON, holds half of a character, or is not a list of objects.
     """
     try:
         entries = json.loads(data.decode("utf-8-sig"))
@@ -55,6 +55,7 @@ def parse_published(data: bytes, name: str) -> list[dict[str, Any]]:
         raise InputError(f"is not JSON: {error}", where=name) from error
     if not isinstance(entries, list) or not entries:
         raise InputError("is an empty list, expected scenes", where=name)
+    refuse_half_characters(entries, name)
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise InputError(f"is {json_type(entry)}, expected an object", where=f"{name}: scene {index + 1}")
