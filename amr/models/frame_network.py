@@ -106,7 +106,7 @@ class FrameNetwork(nn.Module):
     def hear(self, audio: Tensor, mask: Tensor | None) -> Tensor:
         """Frames in the network's size ``(batch, frames, dim)``, before any query."""
         audio = audio.float()
-        # Encoders' features are long-tailed: a few loud dimensions would decide the norm. (log1p is twice as slow.)
+        # Encoders' features are long-tailed: a few loud dimensions would decide the norm. (log1p is slower.)
         audio = self.audio_norm(torch.copysign((audio.abs() + 1).log(), audio))
         out: Tensor = self.stem(self.audio_projection(self.audio_dropout(audio)), mask)
         return out
