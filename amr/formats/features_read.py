@@ -93,7 +93,8 @@ class FeatureFile:
     def _load(self) -> None:
         check_root(self._file.texts, self.path)
         self._bytes = self.path.stat().st_size
-        self._history = str(attribute(self._file.texts, "history", self.path) or "[]")
+        history = attribute(self._file.texts, "history", self.path)
+        self._history = "[]" if history is None else str(history)
         self.identity = StoredIdentity.parse(attribute(self._file.texts, "encoder", self.path), self.path)
         self._frames = self._dataset("audio/frames", ndim=2)
         if self._frames.shape[1] != self.identity.dimension:
