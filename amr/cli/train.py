@@ -74,7 +74,12 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=0, help="Stop after so many validations without a better one; 0: never.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(metavar="float32|bfloat16")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|float32|bfloat16", help="Of products; auto: bfloat16 where it is fast (AMX, GPUs)."
+        ),
+    ] = None,
     compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile (pays on GPUs).")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
     seeds: Annotated[

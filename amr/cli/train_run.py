@@ -246,17 +246,21 @@ def train_all(
     options: Options, job: Job, outputs: list[Path], device: torch.device, processes: Processes
 ) -> Iterator[dict[str, Any]]:
     """One run a seed; what each one gave."""
+    asked = job.plan.training
+    precision = asked.precision
     with StopRequest().listening() as stop, open_lanes(options, device) as lanes:
         for number, path in enumerate(outputs):
-            settings = replace(job.plan.training, seed=job.plan.training.seed + number)
+            settings = replace(asked, seed=asked.seed + number, precision=precision)
             plan = replace(job.plan, training=settings)
             quiet = options.quiet or not processes.is_first
             reporter = Reporter(path.name, settings.epochs, quiet=quiet)
             mine = replace(job, plan=plan, files=Files(path), should_stop=stop, report=reporter)
             try:
-                outcome = Run(mine, device, lanes, processes, resume=options.resume).finish()
+                run = Run(mine, device, lanes, processes, resume=options.resume)
+                outcome = run.finish()
             finally:
                 reporter.end()
+            precision = run.settings.precision  # the others are as the first, wherever they are gone on with
             yield summary(path, settings.seed, outcome)
 
 

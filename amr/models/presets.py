@@ -24,7 +24,7 @@ class Recipe:
         schedule: of the learning rate over the epochs.
         final_learning_rate: where a cosine schedule ends.
         gradient_clip: largest norm of all gradients together.
-        precision: of the forward pass.
+        precision: of the forward pass; ``auto`` is bfloat16 where that is fast, else float32.
         span_jitter: largest shift of a target's ends, as a part of its width.
         relevant_windows: which windows label frames as relevant.
         max_windows: most targets an item; which are kept is drawn at random.
@@ -40,7 +40,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"] = "constant"
     final_learning_rate: float = 1e-6
     gradient_clip: float = 0.1
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     span_jitter: float = 0.0
     relevant_windows: RelevantWindows = "all"
     max_windows: int = 5

@@ -20,6 +20,7 @@ from amr.training.journal import Journal
 from amr.training.lanes import Lanes
 from amr.training.order import epoch_batches
 from amr.training.plan import differences
+from amr.training.precision import gone_on_with
 from amr.training.processes import Processes
 from amr.training.runstate import Progress, RunState, read_state, write_state
 from amr.training.schedule import learning_rate
@@ -52,27 +53,27 @@ class Run:
     ) -> None:
         if job.validation is not None:
             require_metric(job.validation, job.plan.training.metric)
-        self.job = job
-        self.settings = job.plan.training
+        state = read_state(job.files.state) if resume and job.files.state.exists() else None
+        plan = job.plan if state is None else gone_on_with(job.plan, state.plan)
+        self.stepper = Stepper(new_network(job, device), plan, lanes, processes)
+        self.job = replace(job, plan=self.stepper.plan)
+        self.settings = self.job.plan.training
         self.processes = processes
-        self.stepper = Stepper(new_network(job, device), job.plan, lanes, processes)
         self.progress = Progress()
         self.best_weights: dict[str, Tensor] | None = None
-        if resume and job.files.state.exists():
-            self._load()
+        if state is not None:
+            self._load(state)
         self._saved_at = time.monotonic()
         self._reported_at = self._saved_at
         self._steps_per_epoch = -(-len(job.train) // self.settings.batch_size)
 
-    def _load(self) -> None:
-        path = self.job.files.state
-        state = read_state(path)
+    def _load(self, state: RunState) -> None:
         theirs = {"plan": state.plan, "data": state.data}
         unlike = differences(theirs, {"plan": self._plan_fields(), "data": dict(self.job.data_sha256)})
         if unlike:
             raise InputError(
                 f"the run that left this state differs from this one: {'; '.join(unlike[:3])}",
-                where=path,
+                where=self.job.files.state,
                 hint="give the same data and options as before, or start anew with --force",
             )
         self.stepper.load_state(dict(state.tensors))

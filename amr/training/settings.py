@@ -9,7 +9,7 @@ from amr.models.presets import Recipe, Wordings
 from amr.models.targets import RelevantWindows
 
 Schedule = Literal["constant", "cosine", "step"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 METRICS = ("mAP", "mAP@0.5", "mAP@0.75", "R1@0.5", "R1@0.7", "mIoU", "AUC")
 
@@ -51,7 +51,8 @@ class TrainSettings:
         step_factor: of a ``step`` schedule.
         warmup_steps: the learning rate grows linearly from 0 over so many steps, then follows the schedule.
         gradient_clip: largest norm of all gradients together; 0 for no limit.
-        precision: of the forward pass; weights, losses and the optimiser are float32 throughout.
+        precision: of the forward pass; weights, losses and the optimiser are float32 throughout. ``auto``:
+            by device and network, see :mod:`amr.training.precision`; a run stores what it came to.
         span_jitter: largest shift of a target's ends, as a part of its width.
         relevant_windows: which windows label frames as relevant.
         max_windows: most targets an item, never more than the network's queries; which are kept is drawn anew

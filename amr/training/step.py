@@ -24,6 +24,7 @@ from amr.training.masks import MaskPools
 from amr.training.order import chunks, share
 from amr.training.parameters import FlatParameters
 from amr.training.plan import Plan
+from amr.training.precision import settled
 from amr.training.processes import Processes
 
 CPU_CHUNK_FRAMES = 1024
@@ -65,14 +66,14 @@ class Stepper:
 
     Args:
         network: on its device.
-        plan: losses and settings.
+        plan: losses and settings; ``self.plan`` says what an automatic precision came to.
         lanes: threads for the chunks; on a GPU one.
         processes: that work on the same batches.
     """
 
     def __init__(self, network: Network, plan: Plan, lanes: Lanes, processes: Processes) -> None:
         self.network = network
-        self.plan = plan
+        self.plan = plan = settled(plan, next(network.parameters()).device, processes)
         dtypes = (torch.float32, torch.bfloat16) if self._is_half else (torch.float32,)
         self._masks = MaskPools(network, plan.training.seed, dtypes)
         self.lanes = lanes

@@ -1,12 +1,16 @@
 """Training speed: samples/s, the floor, peak memory, and the reference side by side.
 
     python tests/benchmarks/train_speed.py [--reference CHECKOUT] [--batch 32] [--threads 2] [--rounds 5]
-    python tests/benchmarks/train_speed.py --device cuda --batch 2000 --frames 300 --precision bfloat16
+    python tests/benchmarks/train_speed.py --preset best
+    python tests/benchmarks/train_speed.py --set network.hidden_dim=64 --set network.feedforward_dim=256
+    python tests/benchmarks/train_speed.py --device cuda --batch 2000 --frames 300
 
-Features are fabricated: 60 frames and up to 32 tokens of 768 numbers, one moment an item. Each side runs in a
+Features are fabricated: 60 frames and up to 32 tokens of 768 numbers, one moment an item; for a network that
+takes similarities they have the embedded encoder's sizes. Each side runs in a
 process of its own that lives as long as the measurement; the sides take turns (A, B, A, B) and the median of
 the paired ratios is printed. After each round of ours a matrix product gives the machine's rate, and with the
-operations that torch counts in a step, the floor.
+operations that torch counts in a step, the floor. It is that of products in float32 whatever the precision;
+beside it stands the rate of products in the run's own.
 
 Wall time beside a busy neighbour means little; processor seconds a sample hold. ``--busy`` starts a neighbour
 that keeps one core busy. Memory is the largest the process ever had.
@@ -31,8 +35,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from train_speed_data import fabricate, identity_for
 
-DIM = 768
 PROBE_SHAPE = (1024, 256, 1024)
 PROBE_REPEATS = 40
 
@@ -43,7 +47,9 @@ def main() -> None:
         serve(options)
         return
     with tempfile.TemporaryDirectory() as folder, neighbour(options.busy):
-        fabricate(Path(folder), options)
+        network = plan_of(options).network
+        count = options.batch * options.steps
+        fabricate(Path(folder), network, count=count, frames=options.frames, tree=bool(options.reference))
         print(json.dumps(measure(Path(folder), options), indent=1))
 
 
@@ -57,7 +63,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--preset", default="am-detr")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--set", action="append", default=[], help="a setting, as amr train takes it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--busy", action="store_true", help="beside a neighbour that keeps one core busy")
@@ -66,31 +73,16 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fabricate(folder: Path, options: argparse.Namespace) -> None:
-    """A feature file, the same features as an npz tree where a reference wants them, and annotations."""
-    from amr.encoders.base import EncoderIdentity, TextFeatures
-    from amr.formats.features_write import FeatureWriter, create_feature_file
+def plan_of(options: argparse.Namespace) -> Any:
+    """What is trained."""
+    from amr.cli.train_config import parse_settings
+    from amr.training.plan import Plan
 
-    generator = np.random.default_rng(0)
-    identity = EncoderIdentity("fabricated", "", 1000, 1000, 1000, DIM, DIM, 0).to_json()
-    create_feature_file(folder / "feats.h5", identity_json=identity, store="float32")
-    writer = FeatureWriter(folder / "feats.h5", identity_json=identity)
-    for name in ("clap", "clap_text"):
-        (folder / name).mkdir()
-    lines = []
-    for index in range(options.batch * options.steps):
-        frames = generator.normal(size=(options.frames, DIM)).astype(np.float32)
-        tokens = generator.normal(size=(int(generator.integers(18, 33)), DIM)).astype(np.float32)
-        start_s = int(generator.integers(0, options.frames - 12))
-        writer.add(f"r{index}", frames, duration_s=float(options.frames))
-        writer.add_text(f"query {index}", TextFeatures(tokens, tokens.mean(axis=0)))
-        if options.reference:
-            np.savez(folder / "clap" / f"r{index}.npz", features=frames)
-            np.savez(folder / "clap_text" / f"qid{index}.npz", last_hidden_state=tokens)
-        record = {"qid": index, "query": f"query {index}", "vid": f"r{index}", "duration": options.frames}
-        lines.append(json.dumps({**record, "relevant_windows": [[start_s, start_s + 11]]}) + "\n")
-    writer.close()
-    (folder / "data.jsonl").write_text("".join(lines))
+    encoder = identity_for(Plan.of_preset(options.preset).network)
+    sizes = {"audio_dim": encoder.dimension, "text_dim": encoder.text_dimension}
+    training = {"batch_size": options.batch, "precision": options.precision, "compile": options.compile}
+    plan = Plan.of_preset(options.preset).with_fields({"network": sizes, "training": training}, "benchmark")
+    return plan.with_fields(parse_settings(options.set), "--set")
 
 
 @contextlib.contextmanager
@@ -156,6 +148,9 @@ def floor_ratios(
     return {
         "gflop_a_sample": round(facts["gflop_a_sample"], 3),
         "gflop_per_s_a_thread": round(statistics.median(each["gflop_per_s"] for each in rounds), 1),
+        "gflop_per_s_a_thread_own_precision": round(
+            statistics.median(each["gflop_per_s_own"] for each in rounds), 1
+        ),
         "times_the_floor_wall": round(statistics.median(wall), 2),
         "times_the_floor_processor": round(statistics.median(processor), 2),
     }
@@ -213,7 +208,7 @@ def serve(options: argparse.Namespace) -> None:
             loop = ReferenceLoop(
                 Path(options.reference), options.folder, options.batch, options.reference_workers
             )
-            one_round, facts = loop.round, dict
+            ours, one_round, facts = None, loop.round, dict
         else:
             ours = OurLoop(options, stack)
             one_round, facts = ours.round, ours.facts
@@ -226,8 +221,9 @@ def serve(options: argparse.Namespace) -> None:
             wall, processor = time.perf_counter(), time.process_time()
             one_round()
             result = {"wall_s": time.perf_counter() - wall, "processor_s": time.process_time() - processor}
-            if options.side == "ours":
-                result["gflop_per_s"] = matrix_rate(options.device)
+            if ours is not None:
+                result["gflop_per_s"] = matrix_rate(options.device, "float32")
+                result["gflop_per_s_own"] = matrix_rate(options.device, ours.precision)
             print(json.dumps(result), file=product, flush=True)
 
 
@@ -237,29 +233,31 @@ class OurLoop:
     def __init__(self, options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
         import torch
 
+        from amr.encoders.registry import load_encoder
         from amr.formats.annotations import read_annotations
         from amr.formats.features import open_features
         from amr.formats.notices import Notices
-        from amr.models.network import MomentNetwork
+        from amr.models.build import build_network
         from amr.training.lanes import Lanes
         from amr.training.loading import LoadOptions, load_corpus
         from amr.training.placing import placed
-        from amr.training.plan import Plan
         from amr.training.processes import Processes
         from amr.training.step import Stepper
 
         self.device = torch.device(options.device)
-        training = {"batch_size": options.batch, "precision": options.precision, "compile": options.compile}
-        self.plan = Plan.of_preset(options.preset).with_fields({"training": training}, "benchmark")
+        self.plan = plan_of(options)
         annotations = read_annotations(options.folder / "data.jsonl")
         with open_features(options.folder / "feats.h5") as reader:
-            load = LoadOptions(memory_bytes=1 << 40)
+            channels = self.plan.network.similarity_channels
+            encoder = load_encoder(device=options.device) if channels else None
+            load = LoadOptions(1 << 40, joint_encoder=encoder, similarity_channels=channels)
             self.corpus = placed(load_corpus(annotations, reader, load, Notices()), self.device)
         is_cpu = self.device.type == "cpu"
         lanes = Lanes(options.threads) if is_cpu else Lanes(1, operation_threads=options.threads)
         torch.manual_seed(self.plan.training.seed)
-        network = MomentNetwork(self.plan.network).to(self.device)
+        network = build_network(self.plan.network).to(self.device)
         self.stepper = Stepper(network, self.plan, stack.enter_context(lanes), Processes())
+        self.precision = self.stepper.plan.training.precision
         self.step = 0
         self.epoch = 0
 
@@ -283,7 +281,8 @@ class OurLoop:
 
     def facts(self) -> dict[str, Any]:
         """Operations a sample and, on a GPU, memory, synchronisations and the share of matching."""
-        found: dict[str, Any] = {"peak_bytes": peak_bytes(), "gflop_a_sample": self._operations()}
+        found: dict[str, Any] = {"precision": self.precision, "peak_bytes": peak_bytes()}
+        found["gflop_a_sample"] = self._operations()
         return found | (self._gpu_facts() if self.device.type == "cuda" else {})
 
     def _operations(self) -> float:
@@ -336,12 +335,13 @@ def peak_bytes() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def matrix_rate(device: str) -> float:
+def matrix_rate(device: str, dtype_name: str) -> float:
     """1e9 floating-point operations a second of this thread (of its own processor time), or of the GPU."""
     import torch
 
     rows, inner, cols = PROBE_SHAPE
-    left, right = torch.ones(rows, inner, device=device), torch.ones(inner, cols, device=device)
+    kind = {"device": device, "dtype": getattr(torch, dtype_name)}
+    left, right = torch.ones(rows, inner, **kind), torch.ones(inner, cols, **kind)
     operations = 2 * rows * inner * cols * PROBE_REPEATS / 1e9
     left @ right
     if device == "cpu":
