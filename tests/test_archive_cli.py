@@ -13,7 +13,7 @@ from archive_world import Tool
 from amr.encoders.registry import load_encoder
 from amr.encoders.stream import encode_recording
 from amr.formats.features_output import Begin, open_feature_output
-from amr.formats.frame_index import index_folder
+from amr.formats.frame_index import MANIFEST, index_folder
 
 AUDIO = Path(__file__).parent.parent / "examples" / "audio"
 QUERY = ("predict", "--query", "a dog barks")
@@ -78,9 +78,35 @@ def test_an_index_out_of_date_is_told_of_and_not_used(tool: Tool, feats: Path, r
     old = tool(*QUERY, "--top", "3", feats)
     assert "out of date and not used" in old.stderr
     assert "--index makes it" in old.stderr
-    listed = tool(*QUERY, "--top", "3", "--shortlist", "9", "--index", feats)
+    listed = tool(*QUERY, "--top", "3", "--shortlist", "14", "--index", feats)
     assert "14 recordings" not in listed.stderr  # the shortlist was asked for
     assert listed.records == old.records
+
+
+def test_the_models_own_index_is_made_and_its_lack_told_of(tool: Tool, feats: Path) -> None:
+    listing = (*QUERY, "--top", "3", feats)
+    making = tool("predict", "--index", "--model", "window", feats)
+    assert making.stderr.count("frames are indexed, in") == 1
+    assert not index_folder(feats, "best").exists()
+    lacking = tool(*listing)
+    assert (
+        "the index for the model best is not there, the shortlist goes by similarity alone" in lacking.stderr
+    )
+    assert "--index makes it" in lacking.stderr
+    making = tool("predict", "--index", feats)
+    assert "frames are indexed for the model best, in" in making.stderr
+    used = tool(*listing)
+    assert used.stderr.count("\n") == 1
+    assert "a shortlist of 100" in used.stderr
+    manifest = index_folder(feats, "best") / MANIFEST
+    record = json.loads(manifest.read_bytes())
+    record["probe"][0][0] += 0.1
+    manifest.write_text(json.dumps(record))
+    other = tool(*listing)
+    assert "the index for the model best is out of date, or of other weights" in other.stderr
+    assert other.stdout == used.stdout == lacking.stdout  # all twelve are on any list
+    window = tool(*listing, "--model", "window")
+    assert "best" not in window.stderr
 
 
 def test_a_shortlist_without_an_index_is_told_of(tool: Tool, feats: Path) -> None:

@@ -16,14 +16,16 @@ from amr.models.checkpoint import Checkpoint
 from amr.models.network import MomentNetwork
 from amr.models.presets import PRESETS, sized
 from amr.moments import FrameGrid
-from amr.retrieval.archive import Archive, ArchivePart
+from amr.retrieval.archive import Archive
 from amr.retrieval.detr import Ask, DetrFinder, MomentModel
 from amr.retrieval.detr_windows import cut
 from amr.retrieval.excerpts import Candidate, Excerpt, Stretch
 from amr.retrieval.find import WindowFinder
 from amr.retrieval.index import build_index
 from amr.retrieval.library import FeatureShelf, Library
+from amr.retrieval.ranking import ArchivePart
 from amr.retrieval.search import AnswerOptions, best_over_all, plan, search
+from amr.retrieval.spaces import JointSpace
 from amr.retrieval.window import WindowOptions
 
 WINDOW = 20
@@ -60,7 +62,7 @@ def test_a_shortlist_of_everything_short_is_the_exact_answer(
     found = finder(channels)
     assert found.similarity is not None
     with FeatureRows(path) as features:
-        index = build_index(features, ToyEncoder()) if indexed else None
+        index = build_index(features, JointSpace(ToyEncoder())) if indexed else None
         archive = Archive([ArchivePart(features, index)], found.similarity, found)
         listed = [
             record

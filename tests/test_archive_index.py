@@ -20,6 +20,7 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import BLOCK_ROWS, MANIFEST, index_folder, read_manifest, segment_path
 from amr.retrieval import index as joint_index
 from amr.retrieval.index import LEFT_OUT, axes_that_count, build_index, find_index
+from amr.retrieval.spaces import JointSpace
 
 SEGMENT = 2 * BLOCK_ROWS
 
@@ -49,7 +50,7 @@ def exact(features: FeatureRows, encoder: ToyEncoder, vector: np.ndarray) -> np.
 def test_the_index_is_as_near_as_its_steps_and_the_axes_left_out_allow(feats: Path) -> None:
     encoder = ToyEncoder()
     with FeatureRows(feats) as features:
-        index = build_index(features, encoder)
+        index = build_index(features, JointSpace(encoder))
         assert index.num_segments == 3
         for seed in range(5):
             vector = np.random.default_rng(seed).normal(size=AXES).astype(np.float32) ** 3
@@ -81,16 +82,18 @@ def test_a_constant_axis_is_exact(tmp_path: Path) -> None:
 
     with FeatureRows(write_features(tmp_path / "a.h5", [40])) as features:
         vector = np.eye(AXES, dtype=np.float32)[0]
-        assert np.array_equal(build_index(features, Flat()).similarity(vector), np.full(40, 2.5, np.float32))
+        assert np.array_equal(
+            build_index(features, JointSpace(Flat())).similarity(vector), np.full(40, 2.5, np.float32)
+        )
 
 
 def test_it_is_found_again_and_costs_no_second_making(feats: Path) -> None:
     with FeatureRows(feats) as features:
-        assert find_index(features, ToyEncoder()) is None
-        made = build_index(features, ToyEncoder())
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        made = build_index(features, JointSpace(ToyEncoder()))
         before = written(feats)
-        found = find_index(features, ToyEncoder())
-        build_index(features, ToyEncoder())
+        found = find_index(features, JointSpace(ToyEncoder()))
+        build_index(features, JointSpace(ToyEncoder()))
     assert found is not None
     assert found.manifest == made.manifest
     assert np.array_equal(found.spread, made.spread)
@@ -100,12 +103,12 @@ def test_it_is_found_again_and_costs_no_second_making(feats: Path) -> None:
 def test_added_recordings_cost_the_last_segments_only(feats: Path) -> None:
     encoder = ToyEncoder()
     with FeatureRows(feats) as features:
-        build_index(features, encoder)
+        build_index(features, JointSpace(encoder))
     before = written(feats)
     write_features(feats, [9000], first=5)
     with FeatureRows(feats) as features:
-        assert find_index(features, encoder) is None
-        index = build_index(features, encoder)
+        assert find_index(features, JointSpace(encoder)) is None
+        index = build_index(features, JointSpace(encoder))
         after = written(feats)
         assert after[:2] == before[:2]
         assert after[2] != before[2]
@@ -116,14 +119,14 @@ def test_added_recordings_cost_the_last_segments_only(feats: Path) -> None:
 
 def test_another_file_under_the_same_name_is_noticed(feats: Path) -> None:
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
     before = written(feats)
     feats.unlink()
     write_features(feats, [5000, 3, 7000, 2, 5499])  # as many frames, the last ones others
     with FeatureRows(feats) as features:
-        assert find_index(features, ToyEncoder()) is None
-        build_index(features, ToyEncoder())
-        assert find_index(features, ToyEncoder()) is not None
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        build_index(features, JointSpace(ToyEncoder()))
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
     after = written(feats)
     assert after[0] == before[0]
     assert after[1] != before[1]
@@ -132,22 +135,22 @@ def test_another_file_under_the_same_name_is_noticed(feats: Path) -> None:
 
 def test_a_copy_with_another_time_is_compared_and_kept(feats: Path) -> None:
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
         before = written(feats)
         os.utime(feats, ns=(1, 1))
-        assert find_index(features, ToyEncoder()) is None
-        build_index(features, ToyEncoder())
-        assert find_index(features, ToyEncoder()) is not None
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        build_index(features, JointSpace(ToyEncoder()))
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
     assert written(feats) == before
 
 
 def test_another_joint_space_of_the_same_frames_is_another_index(feats: Path) -> None:
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
-        assert find_index(features, ToyEncoder(twist=1)) is None
+        build_index(features, JointSpace(ToyEncoder()))
+        assert find_index(features, JointSpace(ToyEncoder(twist=1))) is None
         before = written(feats)
-        build_index(features, ToyEncoder(twist=1))
-        assert find_index(features, ToyEncoder(twist=1)) is not None
+        build_index(features, JointSpace(ToyEncoder(twist=1)))
+        assert find_index(features, JointSpace(ToyEncoder(twist=1))) is not None
     assert not set(before) & set(written(feats))
 
 
@@ -166,13 +169,13 @@ def stop_after(count: int) -> Callable[[int, int], None]:
 def test_an_interrupted_making_is_no_index_and_is_gone_on_with(feats: Path) -> None:
     with FeatureRows(feats) as features:
         with pytest.raises(StopError):
-            build_index(features, ToyEncoder(), stop_after(2))
+            build_index(features, JointSpace(ToyEncoder()), stop_after(2))
         before = written(feats)
         assert len(before) == 2
-        assert find_index(features, ToyEncoder()) is None
-        build_index(features, ToyEncoder())
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        build_index(features, JointSpace(ToyEncoder()))
         assert written(feats)[:2] == before
-        assert find_index(features, ToyEncoder()) is not None
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
     assert not list(index_folder(feats).glob(".*"))
 
 
@@ -181,15 +184,15 @@ def test_an_interrupted_making_for_another_joint_space_is_not_taken_for_the_old_
     feats: Path, count: int
 ) -> None:
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
         with pytest.raises(StopError):
-            build_index(features, ToyEncoder(twist=1), stop_after(count))
-        assert find_index(features, ToyEncoder()) is None
-        assert find_index(features, ToyEncoder(twist=1)) is None
+            build_index(features, JointSpace(ToyEncoder(twist=1)), stop_after(count))
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        assert find_index(features, JointSpace(ToyEncoder(twist=1))) is None
         before = written(feats)
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
         assert not set(before) & set(written(feats))
-        assert find_index(features, ToyEncoder()) is not None
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
 
 
 def damages() -> dict[str, bytes | None]:
@@ -213,15 +216,15 @@ def damages() -> dict[str, bytes | None]:
 def test_a_damaged_manifest_is_as_good_as_none(feats: Path, damage: str) -> None:
     data = damages()[damage]
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
         path = index_folder(feats) / MANIFEST
         if data is None:
             path.unlink()
         else:
             path.write_bytes(data)
-        assert find_index(features, ToyEncoder()) is None
-        build_index(features, ToyEncoder())
-        assert find_index(features, ToyEncoder()) is not None
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        build_index(features, JointSpace(ToyEncoder()))
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
 
 
 def test_a_manifest_too_large_to_be_one_is_not_read(feats: Path) -> None:
@@ -236,7 +239,7 @@ def test_a_manifest_too_large_to_be_one_is_not_read(feats: Path) -> None:
 @pytest.mark.parametrize("damage", ["gone", "cut", "longer", "head", "table"])
 def test_a_damaged_segment_is_noticed_and_made_again(feats: Path, damage: str) -> None:
     with FeatureRows(feats) as features:
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))
         path = segment_path(index_folder(feats), 1)
         data = path.read_bytes()
         nan = np.float32(np.nan).tobytes()
@@ -247,9 +250,9 @@ def test_a_damaged_segment_is_noticed_and_made_again(feats: Path, damage: str) -
             "table": data[:4096] + nan + data[4100:],
         }
         path.unlink() if damage == "gone" else path.write_bytes(changed[damage])
-        assert find_index(features, ToyEncoder()) is None
-        build_index(features, ToyEncoder())
-        index = find_index(features, ToyEncoder())
+        assert find_index(features, JointSpace(ToyEncoder())) is None
+        build_index(features, JointSpace(ToyEncoder()))
+        index = find_index(features, JointSpace(ToyEncoder()))
     assert index is not None
     assert path.read_bytes() == data
 
@@ -261,10 +264,10 @@ def test_frames_that_are_no_numbers_and_empty_files_are_refused(tmp_path: Path) 
 
     with FeatureRows(write_features(tmp_path / "a.h5", [40])) as features:
         with pytest.raises(InputError, match="not finite"):
-            build_index(features, Broken())
-        assert find_index(features, Broken()) is None
+            build_index(features, JointSpace(Broken()))
+        assert find_index(features, JointSpace(Broken())) is None
     with (
         FeatureRows(write_features(tmp_path / "b.h5", [])) as features,
         pytest.raises(InputError, match="no frame"),
     ):
-        build_index(features, ToyEncoder())
+        build_index(features, JointSpace(ToyEncoder()))

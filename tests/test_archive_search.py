@@ -17,12 +17,14 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import FrameGrid
-from amr.retrieval.archive import Archive, ArchivePart, best_of, recording_maxima, smoothed_apart
+from amr.retrieval.archive import Archive, best_of, recording_maxima, smoothed_apart
 from amr.retrieval.excerpts import Candidate, Excerpt, Stretch, united
 from amr.retrieval.find import CONTEXT_FRAMES, WHOLE_FRAMES, WindowFinder
 from amr.retrieval.index import build_index
 from amr.retrieval.library import FeatureShelf, Library
+from amr.retrieval.ranking import ArchivePart
 from amr.retrieval.search import AnswerOptions, best_over_all, best_recordings, plan, search
+from amr.retrieval.spaces import JointSpace
 from amr.retrieval.window import WindowOptions, smoothed
 
 LENGTHS = [40, 1, 300, 7, 1200, 64, 64, 0, 500, 2]
@@ -45,7 +47,7 @@ def archive(paths: Sequence[Path], *, indexed: bool) -> Archive:
     parts = []
     for path in paths:
         features = FeatureRows(path)
-        index = build_index(features, finder.encoder) if indexed else None
+        index = build_index(features, JointSpace(finder.encoder)) if indexed else None
         parts.append(ArchivePart(features, index))
     return Archive(parts, finder, finder)
 

@@ -86,7 +86,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="N|all",
-            help="--top: ask only where the similarity of all frames finds its N best moments. Default: all, "
+            help="--top: ask only where a first look at all frames finds the N best moments. Default: all, "
             "and five times --top, at least 100, where every feature file has an index.",
         ),
     ] = None,
@@ -217,7 +217,7 @@ def predict(
         if network is not None:
             require_fit(network, session.reader, session.encoder)
         if index:
-            make_indexes(session, quiet=quiet)
+            make_indexes(session, network, quiet=quiet)
             if not (asked or like or tune):
                 return
         finder = choose_finder(model, network, session.encoder, session.reader, given, nms)

@@ -17,13 +17,16 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import index_folder
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
-from amr.retrieval.archive import SHORTLIST, SHORTLIST_TIMES, Archive, ArchivePart
+from amr.retrieval.archive import SHORTLIST, SHORTLIST_TIMES, Archive
 from amr.retrieval.find import Finder, PriorFinder, WindowFinder
 from amr.retrieval.index import build_index, find_index
+from amr.retrieval.ranking import ArchivePart, OwnSpace
 from amr.retrieval.search import AnswerOptions, best_over_all, best_recordings
+from amr.retrieval.spaces import JointSpace, Space
 
 if TYPE_CHECKING:
     from amr.encoders.base import Encoder
+    from amr.retrieval.detr import MomentModel
 
 ALL = "all"
 PERIOD_S = 60.0
@@ -101,8 +104,10 @@ def open_archive(
     with ExitStack() as stack:
         archive = archive_of(session, finder, stack)
         stale = [part.features for part in archive.parts if part.index is None]
-        if stale and not wish.quiet:
+        if not wish.quiet:
             tell_stale(stale, asked_for=count is not None)
+        if not stale and archive.own is None and not wish.quiet:
+            tell_unranked(archive, finder)
         yield None if stale and count is None else archive
 
 
@@ -139,12 +144,25 @@ def archive_of(session: Session, finder: Finder, stack: ExitStack) -> Archive:
     window = window_of(finder)
     assert window is not None  # obstacle_of has looked
     assert isinstance(finder, ExcerptFinder)  # as every finder with a similarity is
-    parts = []
+    own, parts = own_space_of(finder), []
     for reader in parts_of(session):
         assert isinstance(reader, FeatureFile)  # obstacle_of has looked
         features = stack.enter_context(FeatureRows(reader.path))
-        parts.append(ArchivePart(features, find_index(features, window.encoder)))
-    return Archive(parts, window, finder)
+        index = find_index(features, JointSpace(window.encoder))
+        parts.append(ArchivePart(features, index, None if own is None else find_index(features, own)))
+    if any(part.index is not None and part.own_index is None for part in parts):
+        own = None  # to compute it from every frame is more than who made an index waits for
+    return Archive(parts, window, finder, own)
+
+
+def own_space_of(finder: Finder) -> OwnSpace | None:
+    """The space of its own in which a trained network compares frames with sentences."""
+    model = getattr(finder, "model", None)
+    if model is None:
+        return None
+    from amr.retrieval.model_space import own_space
+
+    return own_space(model)
 
 
 def tell_stale(stale: Sequence[FeatureRows], *, asked_for: bool) -> None:
@@ -153,6 +171,22 @@ def tell_stale(stale: Sequence[FeatureRows], *, asked_for: bool) -> None:
     for features in outdated or (stale if asked_for else []):
         what = "the index is out of date and not used" if outdated else "there is no index"
         say(f"amr predict: {features.path}: {what}, every frame is read; --index makes it")
+
+
+def tell_unranked(archive: Archive, finder: Finder) -> None:
+    """Say that the shortlist goes by similarity alone where it could go by the model's own space as well."""
+    own = own_space_of(finder)
+    if own is None:
+        return
+    for part in archive.parts:
+        if part.own_index is None:
+            path = part.features.path
+            outdated = index_folder(path, own.model).is_dir()
+            what = "is out of date, or of other weights" if outdated else "is not there"
+            say(
+                f"amr predict: {path}: the index for the model {own.model} {what}, the shortlist goes by"
+                " similarity alone; --index makes it"
+            )
 
 
 def shortlisted(
@@ -172,8 +206,11 @@ def shortlisted(
         yield from wish.best(found)
 
 
-def make_indexes(session: Session, *, quiet: bool) -> None:
-    """Make, or bring up to date, the index of every feature file.
+def make_indexes(session: Session, network: MomentModel | None, *, quiet: bool) -> None:
+    """Make, or bring up to date, the indexes of every feature file.
+
+    Args:
+        network: where it compares in a space of its own, there is an index of that beside the joint space's.
 
     Raises:
         UsageError: something else than feature files is named, or their encoder is not known.
@@ -186,30 +223,45 @@ def make_indexes(session: Session, *, quiet: bool) -> None:
             where="--index",
             hint="amr extract AUDIO -o feats.h5 makes one",
         )
+    spaces = spaces_of(session.encoder, network)
     for reader in readers:
         if not isinstance(reader, FeatureFile):
             raise UsageError("a tree of .npz files cannot be indexed", where="--index")
         with FeatureRows(reader.path) as features:
-            index_one(features, session.encoder, quiet=quiet)
+            for space in spaces:
+                index_one(features, space, quiet=quiet)
 
 
-def index_one(features: FeatureRows, encoder: Encoder, *, quiet: bool) -> None:
-    """One file's index, with a line a minute and one at the end."""
+def spaces_of(encoder: Encoder, network: MomentModel | None) -> list[Space]:
+    """Those that are indexed."""
+    joint = JointSpace(encoder)
+    if network is None:
+        return [joint]
+    from amr.retrieval.model_space import own_space
+
+    own = own_space(network)
+    return [joint] if own is None else [joint, own]
+
+
+def index_one(features: FeatureRows, space: Space, *, quiet: bool) -> None:
+    """One file's index in one space, with a line a minute and one at the end."""
+    of_model = f" for the model {space.model}" if space.model else ""
     began = said = time.monotonic()
 
     def tell(done: int, total: int) -> None:
         nonlocal said
         if not quiet and time.monotonic() - said > PERIOD_S:
             said = time.monotonic()
-            say(f"amr predict: {features.path}: {done} of {total} segments are indexed")
+            say(f"amr predict: {features.path}: {done} of {total} segments are indexed{of_model}")
 
     try:
-        index = build_index(features, encoder, tell)
+        index = build_index(features, space, tell)
     except PermissionError as error:
-        raise InputError("no index can be written here", where=index_folder(features.path)) from error
+        where = index_folder(features.path, space.model)
+        raise InputError("no index can be written here", where=where) from error
     if not quiet:
         took_s = time.monotonic() - began
-        say(f"amr predict: {features.path}: {index.rows} frames are indexed, in {took_s:.1f} s")
+        say(f"amr predict: {features.path}: {index.rows} frames are indexed{of_model}, in {took_s:.1f} s")
 
 
 def add_examples(paths: Sequence[str], asked: list[Query], finder: Finder) -> list[Query]:

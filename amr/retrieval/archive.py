@@ -1,69 +1,39 @@
-"""Queries against archives: a shortlist by similarity over all frames, then a finder on what is on it.
+"""Queries against archives: a shortlist from a first look at all frames, then a finder on what is on it.
 
-The shortlist holds the N best moments of the sliding window (``amr.retrieval.window``) over the joint-space
-similarity of every frame, read from an index where there is one (``amr.retrieval.index``) and computed from
-the frames where there is none. A moment of the window scores at most what the smoothed curve of its recording
-reaches, so that the N best moments lie in the N recordings whose smoothed curves reach highest; only those
-are looked at closer.
+The shortlist holds the N best moments that the sliding window (``amr.retrieval.window``) finds on one curve
+a recording: the joint-space similarity of every frame, or what a trained network's own space says beside it
+(``amr.retrieval.ranking``). Both are read from an index where there is one (``amr.retrieval.index``) and
+computed from the frames where there is none. A moment of the window scores at most what the smoothed curve of
+its recording reaches, so that the N best moments lie in the N recordings whose smoothed curves reach highest;
+only those are looked at closer.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from amr.encoders.base import Encoder
-from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import FrameGrid
-from amr.processors import free_processors
-from amr.retrieval import window
 from amr.retrieval.excerpts import Candidate, Excerpt, ExcerptFinder, Stretch
 from amr.retrieval.find import WindowFinder
-from amr.retrieval.index import JointIndex
+from amr.retrieval.index import LEFT_OUT
+from amr.retrieval.ranking import OWN_LEFT_OUT, OWN_OPTIONS, ArchivePart, OwnSpace, together
 from amr.retrieval.search import AnswerOptions, identified, prediction
+from amr.retrieval.window import WindowOptions, find_runs
 
-BLOCK_ROWS = 8192
 # Moments on the shortlist, at least, and for each that is wanted. docs/archive.md: how often that is enough.
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
 
 Vector = npt.NDArray[np.float32]
 Offsets = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ArchivePart:
-    """One feature file of an archive, and its index where it has one."""
-
-    features: FeatureRows
-    index: JointIndex | None
-
-    def similarity(self, encoder: Encoder, vector: Vector) -> Vector:
-        """``(frames,)``: every frame of the file against a query of the joint space."""
-        if self.index is not None:
-            return self.index.similarity(vector)
-        return similarity_of_rows(self.features, encoder, vector)
-
-
-def similarity_of_rows(features: FeatureRows, encoder: Encoder, vector: Vector) -> Vector:
-    """``(frames,)``, exact, straight from the stored frames, a block at a time."""
-    out = np.empty(features.total_frames, dtype=np.float32)
-
-    def block(first: int) -> None:
-        rows = features.rows(first, min(first + BLOCK_ROWS, len(out))).astype(np.float32)
-        out[first : first + len(rows)] = encoder.joint_audio(rows) @ vector
-
-    with ThreadPoolExecutor(free_processors()) as pool:
-        list(pool.map(block, range(0, len(out), BLOCK_ROWS)))
-    return out
 
 
 @dataclass(frozen=True)
@@ -89,13 +59,16 @@ class Archive:
 
     Args:
         parts: the files, with no recording in two of them.
-        window: makes the shortlist.
-        finder: answers for what is on it.
+        window: knows the joint space.
+        finder: answers for what is on the shortlist.
+        own: the space of its own in which the finder's network compares; the shortlist goes by both spaces
+            where it is given.
     """
 
     parts: Sequence[ArchivePart]
     window: WindowFinder
     finder: ExcerptFinder
+    own: OwnSpace | None = None
 
     @property
     def num_recordings(self) -> int:
@@ -113,9 +86,8 @@ class Archive:
             recordings: the shortlist holds that many recordings instead, each with its moments.
         """
         several = self.num_recordings > 1
-        vectors = self.window.joint_text([query.text for query in queries])
-        for number, (query, vector) in enumerate(zip(queries, vectors, strict=True), start=1):
-            listed = self.shortlist(vector, shortlist, options.top_k, recordings=recordings)
+        for number, query in enumerate(queries, start=1):
+            listed = self.shortlist(query, shortlist, options.top_k, recordings=recordings)
             excerpts = [self.excerpt(each) for each in listed]
             answers = self.finder.find_excerpts(excerpts, query)
             yield [
@@ -123,38 +95,75 @@ class Archive:
                 for each, answer in zip(excerpts, answers, strict=True)
             ]
 
-    def shortlist(self, vector: Vector, count: int, top_k: int, *, recordings: bool) -> list[Listed]:
+    def shortlist(self, query: Query, count: int, top_k: int, *, recordings: bool) -> list[Listed]:
         """The recordings with the ``count`` best moments, in the order of the files.
 
         Args:
-            vector: the query in the joint space.
+            query: what is asked.
             count: moments, or, with ``recordings``, recordings.
             top_k: moments of one recording, at most.
         """
-        encoder, options = self.window.encoder, self.window.options
-        near = []
-        for number, part in enumerate(self.parts):
-            features, curve = part.features, part.similarity(encoder, vector)
-            half_foot = options.smooth_s / features.hop_s
-            highest = recording_maxima(smoothed_apart(curve, features.start, half_foot), features.start)
+        near: list[tuple[float, Listed, Vector]] = []
+        for number, (part, (similarity, rank)) in enumerate(zip(self.parts, self.curves(query), strict=True)):
+            start = part.features.start
+            half_foot = self.options.smooth_s / part.features.hop_s
+            highest = recording_maxima(smoothed_apart(rank, start, half_foot), start)
             for recording in best_of(highest, count):
-                rows = slice(*features.start[recording : recording + 2])
-                near.append((float(highest[recording]), number, int(recording), curve[rows].copy()))
+                rows = slice(*start[recording : recording + 2])
+                listed = Listed(number, int(recording), similarity[rows].copy(), [])
+                near.append((float(highest[recording]), listed, rank[rows].copy()))
         near.sort(key=lambda each: -each[0])
         found = [
-            Listed(part, recording, curve, self.candidates(part, curve, top_k))
-            for _, part, recording, curve in near[:count]
+            replace(listed, candidates=self.candidates(listed.part, rank, top_k))
+            for _, listed, rank in near[:count]
         ]
-        listed = found if recordings else best_moments(found, count)
-        return sorted(listed, key=lambda each: (each.part, each.number))
+        if self.own is not None:
+            found = [replace(each, candidates=self.heard_apart(each)) for each in found]
+        kept = found if recordings else best_moments(found, count)
+        return sorted(kept, key=lambda each: (each.part, each.number))
 
-    def candidates(self, part: int, curve: Vector, top_k: int) -> list[Candidate]:
-        """The best ``top_k`` moments of one recording's curve."""
-        runs, scores, smooth = window.find_runs(curve, self.parts[part].features.hop_s, self.window.options)
+    def curves(self, query: Query) -> Iterator[tuple[Vector, Vector]]:
+        """Of each part the similarity of all frames to a query, and what the shortlist goes by, ``(frames,)``
+        each."""
+        [vector] = self.window.joint_text([query.text])
+        [tokens] = self.window.sentences.tokens([query])
+        meaning = None if self.own is None else self.own.meaning(tokens)
+        left_out = LEFT_OUT if self.own is None else OWN_LEFT_OUT
+        for part in self.parts:
+            similarity = part.similarity(self.window.encoder, vector, left_out)
+            rank = similarity
+            if self.own is not None and meaning is not None:
+                steps = similarity / np.float32(self.window.options.score_scale)
+                rank = together(steps, part.cosine(self.own, meaning), part.features.start)
+            yield similarity, rank
+
+    @property
+    def options(self) -> WindowOptions:
+        """How the curves that the shortlist goes by are cut."""
+        return self.window.options if self.own is None else OWN_OPTIONS
+
+    def candidates(self, part: int, rank: Vector, top_k: int) -> list[Candidate]:
+        """The best ``top_k`` moments of the curve that one recording is ranked by."""
+        runs, scores, smooth = find_runs(rank, self.parts[part].features.hop_s, self.options)
         return [
             Candidate(int(first), int(stop), int(first + np.argmax(smooth[first:stop])), float(score))
             for (first, stop), score in zip(runs[:top_k], scores[:top_k], strict=True)
         ]
+
+    def heard_apart(self, listed: Listed) -> list[Candidate]:
+        """The candidates of a recording that each have the finder hear something more than better ones do.
+
+        The network answers for all that it hears, so that the others would take room on the list and change
+        nothing.
+        """
+        kept: list[Candidate] = []
+        heard: list[range] = []
+        for each in listed.candidates:
+            now = self.finder.stretches([*kept, each], len(listed.curve))
+            if now != heard:
+                kept.append(each)
+                heard = now
+        return kept
 
     def excerpt(self, listed: Listed) -> Excerpt:
         """What the finder wants to hear of a recording, read from its file."""

@@ -85,12 +85,19 @@ class MomentModel:
         checkpoint: the network and its papers.
         device: where it runs.
         batch_size: windows in one pass; it bounds the memory and changes no result.
+        name: what indexes of its own space are called.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str | torch.device = "cpu", batch_size: int = BATCH_SIZE
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str | torch.device = "cpu",
+        batch_size: int = BATCH_SIZE,
+        name: str = "model",
     ) -> None:
         self.checkpoint = checkpoint
+        self.name = name
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.network: Network = checkpoint.build().to(self.device)
@@ -352,10 +359,10 @@ def load_model(
         InputError: the file is neither, is damaged, or is ours and ``lighthouse_mask`` is set.
         OSError: it cannot be read.
     """
+    name = Path(path).stem
     if is_archive(path):
-        return MomentModel(
-            read_lighthouse(path, lighthouse_mask=lighthouse_mask), device=device, batch_size=batch_size
-        )
+        checkpoint = read_lighthouse(path, lighthouse_mask=lighthouse_mask)
+        return MomentModel(checkpoint, device=device, batch_size=batch_size, name=name)
     if lighthouse_mask:
         raise InputError("--compat lighthouse is for imported .ckpt files only", where=path)
-    return MomentModel(read_checkpoint(path), device=device, batch_size=batch_size)
+    return MomentModel(read_checkpoint(path), device=device, batch_size=batch_size, name=name)

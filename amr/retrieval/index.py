@@ -1,13 +1,13 @@
-"""The joint-space index of a feature file (``amr.formats.frame_index``): made, kept up to date, searched.
+"""The index of a feature file in some space (``amr.formats.frame_index``): made, kept up to date, searched.
 
 An index is known by content. When size and time of the feature file are those that were last compared, it is
 taken to be the index of that file; otherwise every segment is compared with the frames by their sha256, and
-what differs or is new is made. Adding recordings to a file therefore makes the last segments only.
+what differs or is new is made. Adding recordings to a file therefore makes the last segments only. Which
+space it is in is known by what a few fixed frames become there.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from amr.encoders.base import Encoder
 from amr.errors import InputError
 from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import (
@@ -35,27 +34,25 @@ from amr.formats.frame_index import (
     write_manifest,
 )
 from amr.processors import free_processors
-
-Vector = npt.NDArray[np.float32]
+from amr.retrieval.spaces import Rows, Space, Vector
 
 # Axes are left out, the least first, while all of them together could move a similarity by at most this share
 # of what all axes could: of a yamnet query's 521 weights about a hundred count.
 LEFT_OUT = 0.02
-PROBE_FRAMES = 4
-PROBE_TOLERANCE = 1e-3  # processors differ in the last bits, versions of a joint space by far more
+PROBE_TOLERANCE = 1e-3  # processors differ in the last bits, versions of a space by far more
 UNFINISHED = (-1, -1)  # stands for size and time of a file while its index is being made
 
 OnSegment = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class JointIndex:
+class FrameIndex:
     """An index that is up to date.
 
     Args:
         folder: where it lies.
         manifest: what it holds.
-        spread: ``(axes,)``, how far each axis of the joint space reaches.
+        spread: ``(axes,)``, how far each axis of the index reaches.
     """
 
     folder: Path
@@ -66,13 +63,18 @@ class JointIndex:
     def rows(self) -> int:
         return self.manifest.rows
 
-    def similarity(self, vector: Vector) -> Vector:
-        """``(rows,)`` inner products of all frames with a query ``(axes,)`` of the joint space.
+    def similarity(self, vector: Vector, left_out: float = LEFT_OUT) -> Vector:
+        """``(rows,)`` inner products of all frames with a query ``(dimensions,)`` of the space.
+
+        Args:
+            vector: the query.
+            left_out: see :func:`axes_that_count`.
 
         Raises:
             InputError: a segment is damaged.
         """
-        axes = axes_that_count(vector, self.spread)
+        vector = on_axes(vector, basis_of(self.manifest))
+        axes = axes_that_count(vector, self.spread, left_out)
         out = np.empty(self.rows, dtype=np.float32)
         with ThreadPoolExecutor(free_processors()) as pool:
             list(pool.map(lambda number: self._segment(number, vector, axes, out), range(self.num_segments)))
@@ -93,40 +95,50 @@ def open_segment(folder: Path, number: int, key: SegmentKey, axes: int) -> Segme
     return Segment(segment_path(folder, number), key, axes)
 
 
-def axes_that_count(vector: Vector, spread: Vector) -> npt.NDArray[np.intp]:
-    """The axes, rising, that together make up all but ``LEFT_OUT`` of what the query can tell apart."""
+def axes_that_count(vector: Vector, spread: Vector, left_out: float = LEFT_OUT) -> npt.NDArray[np.intp]:
+    """The axes, rising, that together make up all but the share ``left_out`` of what a query tells apart."""
     reach = np.abs(vector.astype(np.float64)) * spread
     order = np.argsort(-reach, kind="stable")
     tail = np.cumsum(reach[order][::-1])[::-1]  # what an axis and all lesser ones make up
-    kept = order[tail > LEFT_OUT * reach.sum()]
+    kept = order[tail > left_out * reach.sum()]
     return np.sort(kept)
 
 
-def find_index(features: FeatureRows, encoder: Encoder) -> JointIndex | None:
-    """The index of a feature file; None where there is none, or one of another file, state or encoder."""
-    folder = index_folder(features.path)
+def basis_of(manifest: Manifest) -> Vector | None:
+    """``(axes, dimensions)`` of an index that keeps other axes than the dimensions of its space."""
+    return None if manifest.basis is None else np.array(manifest.basis, dtype=np.float32)
+
+
+def on_axes(vectors: Vector, basis: Vector | None) -> Vector:
+    """``(..., dimensions)`` of the space to ``(..., axes)`` of its index."""
+    return vectors if basis is None else vectors @ basis.T
+
+
+def find_index(features: FeatureRows, space: Space) -> FrameIndex | None:
+    """The index of a feature file; None where there is none, or one of another file, state or space."""
+    folder = index_folder(features.path, space.model)
     try:
         manifest = read_manifest(folder)
-        if manifest is None or not is_of(manifest, features, encoder) or not is_current(manifest, features):
+        if manifest is None or not is_of(manifest, features, space) or not is_current(manifest, features):
             return None
         return opened(folder, manifest)
     except InputError:
         return None  # damaged, or of a newer version: as good as none
 
 
-def opened(folder: Path, manifest: Manifest) -> JointIndex:
+def opened(folder: Path, manifest: Manifest) -> FrameIndex:
     """The index, after a look at every segment. Raises ``InputError``."""
-    axes = len(manifest.probe[0])
+    axes = manifest.axes
     spread = np.zeros(axes, dtype=np.float32)
     for number, key in enumerate(manifest.segments):
         with open_segment(folder, number, key, axes) as segment:
             spread = np.maximum(spread, segment.table.step.mean(axis=0))
-    return JointIndex(folder, manifest, spread)
+    return FrameIndex(folder, manifest, spread)
 
 
-def is_of(manifest: Manifest, features: FeatureRows, encoder: Encoder) -> bool:
-    """Whether the index is in this encoder's joint space."""
-    probe = probe_of(encoder, features.dimension)
+def is_of(manifest: Manifest, features: FeatureRows, space: Space) -> bool:
+    """Whether the index is in this space, of this encoder's frames."""
+    probe = space.probe(features.dimension)
     known = np.array(manifest.probe, dtype=np.float32)
     same_space = known.shape == probe.shape and np.allclose(known, probe, atol=PROBE_TOLERANCE)
     return same_space and manifest.encoder == features.identity_json
@@ -146,13 +158,7 @@ def stamp(features: FeatureRows) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def probe_of(encoder: Encoder, dimension: int) -> Vector:
-    """What the joint space makes of a few fixed frames."""
-    frames = np.random.default_rng(0).random((PROBE_FRAMES, dimension), dtype=np.float32)
-    return encoder.joint_audio(frames)
-
-
-def build_index(features: FeatureRows, encoder: Encoder, on_segment: OnSegment | None = None) -> JointIndex:
+def build_index(features: FeatureRows, space: Space, on_segment: OnSegment | None = None) -> FrameIndex:
     """Make the index of a feature file, or what is missing of it. Killed, it goes on where it was.
 
     Args:
@@ -162,47 +168,54 @@ def build_index(features: FeatureRows, encoder: Encoder, on_segment: OnSegment |
         InputError: the features hold values that are not finite, or there is nothing in them.
         OSError: it cannot be written.
     """
-    folder = index_folder(features.path)
+    folder = index_folder(features.path, space.model)
     if features.total_frames == 0:
         raise InputError("holds no frame, there is nothing to index", where=features.path)
-    probe = probe_of(encoder, features.dimension)
+    probe = space.probe(features.dimension)
     if probe.shape[1] > MOST_AXES:
-        raise InputError(f"a joint space of {probe.shape[1]} axes cannot be indexed", where=features.path)
+        raise InputError(f"a space of {probe.shape[1]} dimensions cannot be indexed", where=features.path)
     before = stamp(features)
     folder.mkdir(exist_ok=True)
-    old = old_segments(folder, features, encoder)
+    old, basis = what_is_left(folder, features, space)
+    making = Making(folder, features, space, basis)
     starts = range(0, features.total_frames, SEGMENT_ROWS)
     segments: list[SegmentKey] = []
-    for number, start in enumerate(starts):
-        rows = min(SEGMENT_ROWS, features.total_frames - start)
-        known = old[number] if number < len(old) else None
-        segments.append(updated(folder, number, features, start, rows, encoder, known))
-        if segments[-1] is not known:
-            write_manifest(folder, Manifest(features.identity_json, probe.tolist(), segments, *UNFINISHED))
-        if on_segment is not None:
-            on_segment(number + 1, len(starts))
-    manifest = Manifest(features.identity_json, probe.tolist(), segments, *before)
-    write_manifest(folder, manifest)
-    return opened(folder, manifest)
+
+    def manifest(source: tuple[int, int]) -> Manifest:
+        axes = None if basis is None else basis.tolist()
+        return Manifest(features.identity_json, probe.tolist(), segments, *source, axes)
+
+    with space.working():
+        for number, start in enumerate(starts):
+            rows = range(start, min(start + SEGMENT_ROWS, features.total_frames))
+            known = old[number] if number < len(old) else None
+            segments.append(making.updated(number, rows, known))
+            if segments[-1] is not known:
+                write_manifest(folder, manifest(UNFINISHED))
+            if on_segment is not None:
+                on_segment(number + 1, len(starts))
+    write_manifest(folder, manifest(before))
+    return opened(folder, manifest(before))
 
 
-def old_segments(folder: Path, features: FeatureRows, encoder: Encoder) -> list[SegmentKey | None]:
-    """The segments that are there, None for what is damaged; what they were made of is not compared.
+def what_is_left(
+    folder: Path, features: FeatureRows, space: Space
+) -> tuple[list[SegmentKey | None], Vector | None]:
+    """The segments that are there, None for what is damaged, and the basis that they are in.
 
-    A manifest of another joint space is removed first: its segments would be taken for those that replace
-    them.
+    What they were made of is not compared. A manifest of another space is removed first: its segments would
+    be taken for those that replace them.
     """
     try:
         manifest = read_manifest(folder)
     except InputError:
         manifest = None
-    if manifest is None or not is_of(manifest, features, encoder):
+    if manifest is None or not is_of(manifest, features, space):
         (folder / MANIFEST).unlink(missing_ok=True)
-        return []
-    axes = len(manifest.probe[0])
-    return [
-        key if is_whole(folder, number, key, axes) else None for number, key in enumerate(manifest.segments)
-    ]
+        return [], space.basis()
+    keys = enumerate(manifest.segments)
+    whole = [key if is_whole(folder, number, key, manifest.axes) else None for number, key in keys]
+    return whole, basis_of(manifest)
 
 
 def is_whole(folder: Path, number: int, key: SegmentKey, axes: int) -> bool:
@@ -214,41 +227,38 @@ def is_whole(folder: Path, number: int, key: SegmentKey, axes: int) -> bool:
         return False
 
 
-def updated(
-    folder: Path,
-    number: int,
-    features: FeatureRows,
-    start: int,
-    rows: int,
-    encoder: Encoder,
-    known: SegmentKey | None,
-) -> SegmentKey:
-    """The segment of ``rows`` rows from ``start`` on; made only where it is not there already."""
-    if known is not None and known.rows == rows and known.sha256 == read_digest(features, start, rows):
-        return known
-    writer = SegmentWriter(rows, len(probe_of(encoder, features.dimension)[0]))
+@dataclass(frozen=True)
+class Making:
+    """What the segments of an index are made of: see :func:`build_index`."""
 
-    def digest(block: slice) -> bytes:
-        stored = features.rows(start + block.start, start + block.stop)
-        joint = encoder.joint_audio(stored.astype(np.float32))
-        if not np.isfinite(joint).all():
-            raise InputError("holds frames that are not finite numbers", where=features.path)
-        writer.put(block, joint)
-        return hashlib.sha256(stored.data).digest()
+    folder: Path
+    features: FeatureRows
+    space: Space
+    basis: Vector | None
 
-    return writer.write(folder, number, digest_of(in_threads(digest, rows)))
+    def updated(self, number: int, rows: range, known: SegmentKey | None) -> SegmentKey:
+        """The segment of these rows of the file; made only where it is not there already."""
+        if known is not None and known.rows == len(rows) and known.sha256 == self.digest(rows):
+            return known
+        axes = self.space.probe(self.features.dimension).shape[1] if self.basis is None else len(self.basis)
+        writer = SegmentWriter(len(rows), axes)
 
+        def make(block: slice) -> bytes:
+            read = self.read(rows, block)
+            values = on_axes(self.space.values(read), self.basis)
+            if not np.isfinite(values).all():
+                raise InputError("holds frames that are not finite numbers", where=self.features.path)
+            writer.put(block, values)
+            return read.digest()
 
-def read_digest(features: FeatureRows, start: int, rows: int) -> str:
-    """The sha256 of a segment's stored frames."""
-    return digest_of(
-        in_threads(
-            lambda block: hashlib.sha256(
-                features.rows(start + block.start, start + block.stop).data
-            ).digest(),
-            rows,
-        )
-    )
+        return writer.write(self.folder, number, digest_of(in_threads(make, len(rows))))
+
+    def digest(self, rows: range) -> str:
+        """The sha256 of what a segment is made of."""
+        return digest_of(in_threads(lambda block: self.read(rows, block).digest(), len(rows)))
+
+    def read(self, rows: range, block: slice) -> Rows:
+        return self.space.read(self.features, rows.start + block.start, rows.start + block.stop)
 
 
 def in_threads(work: Callable[[slice], bytes], rows: int) -> list[bytes]:

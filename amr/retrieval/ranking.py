@@ -1,0 +1,97 @@
+"""What a shortlist goes by: the joint space, and beside it the own space of a trained network."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from amr.encoders.base import Encoder
+from amr.formats.features_rows import FeatureRows
+from amr.processors import free_processors
+from amr.retrieval.index import FrameIndex
+from amr.retrieval.spaces import JointSpace, Offsets, Space, Vector
+from amr.retrieval.window import WindowOptions
+
+BLOCK_ROWS = 8192
+
+# What a cosine of the own space counts for, and a similarity of the joint space, in steps of the window's
+# score (``WindowOptions.score_scale``). A trained network ranks mostly by its gate, and by similarity for
+# sounds that it was not trained on; docs/archive.md says how often what it finds is then on the list.
+COSINE_WEIGHT = 10.0
+SIMILARITY_WEIGHT = 0.8
+# What may be left unread of either index for the sum: it needs neither as exactly as a search by similarity
+# alone.
+OWN_LEFT_OUT = 0.05
+# The sum's scores rank and mean nothing else: no level is certain, and none is as good as one.
+OWN_OPTIONS = WindowOptions(certain=None, score_centre=5.0, score_scale=2.0)
+
+
+class OwnSpace(Space, Protocol):
+    """A network's own space."""
+
+    def meaning(self, tokens: npt.NDArray[np.floating]) -> Vector:
+        """``(dimensions,)`` of a query's tokens ``(tokens, text_dim)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArchivePart:
+    """One feature file of an archive, and its indexes where it has them.
+
+    Args:
+        features: the file.
+        index: in the encoder's joint space.
+        own_index: in the own space of the network that is asked.
+    """
+
+    features: FeatureRows
+    index: FrameIndex | None
+    own_index: FrameIndex | None = None
+
+    def similarity(self, encoder: Encoder, vector: Vector, left_out: float) -> Vector:
+        """``(frames,)``: every frame of the file against a query of the joint space."""
+        if self.index is not None:
+            return self.index.similarity(vector, left_out)
+        return products_of_rows(self.features, JointSpace(encoder), vector)
+
+    def cosine(self, space: OwnSpace, meaning: Vector) -> Vector:
+        """``(frames,)``: every frame of the file against a query of a network's own space."""
+        if self.own_index is not None:
+            return self.own_index.similarity(meaning, OWN_LEFT_OUT)
+        return products_of_rows(self.features, space, meaning)
+
+
+def products_of_rows(features: FeatureRows, space: Space, vector: Vector) -> Vector:
+    """``(frames,)``, exact, straight from the stored frames, a block at a time."""
+    out = np.empty(features.total_frames, dtype=np.float32)
+
+    def block(first: int) -> None:
+        rows = space.read(features, first, min(first + BLOCK_ROWS, len(out)))
+        values = space.values(rows)
+        out[first : first + len(values)] = values @ vector
+
+    with space.working(), ThreadPoolExecutor(free_processors()) as pool:
+        list(pool.map(block, range(0, len(out), BLOCK_ROWS)))
+    return out
+
+
+def together(steps: Vector, cosine: Vector, start: Offsets) -> Vector:
+    """``(frames,)``: cosines, and how far similarities lie above their recording's mean.
+
+    Args:
+        steps: ``(frames,)``, similarities of all recordings in steps of the window's score.
+        cosine: ``(frames,)``.
+        start: ``(recordings + 1,)``, where each recording begins.
+    """
+    lengths = np.diff(start)
+    filled = np.flatnonzero(lengths > 0)
+    if len(filled) == 0:
+        return steps
+    level = np.add.reduceat(steps, start[filled]) / lengths[filled].astype(np.float32)
+    above = steps - np.repeat(level, lengths[filled])
+    found: Vector = COSINE_WEIGHT * cosine + SIMILARITY_WEIGHT * above
+    return found

@@ -1,0 +1,278 @@
+"""The own space of a network with a gate: what it hears in each recording alone, however that is read."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from archive_gate import HIDDEN, heard_alone, toy_space
+from archive_world import (
+    DIMENSION,
+    TEXT_DIMENSION,
+    ToyEncoder,
+    identity,
+    text_features,
+    wandering,
+    write_features,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr.formats import frame_index
+from amr.formats.features_rows import FeatureRows
+from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.frame_index import BLOCK_ROWS, MANIFEST, index_folder
+from amr.models.checkpoint import Checkpoint
+from amr.models.network import MomentNetwork
+from amr.models.presets import PRESETS, sized
+from amr.retrieval import index as any_index
+from amr.retrieval import model_space
+from amr.retrieval.detr import MomentModel
+from amr.retrieval.index import build_index, find_index
+from amr.retrieval.model_space import ModelSpace, own_space, places_apart
+from amr.retrieval.spaces import JointSpace
+
+Floats = npt.NDArray[np.float32]
+SEGMENT = 2 * BLOCK_ROWS
+LENGTHS = [5000, 3, 7000, 1, 5500]
+ROUNDING = 2.0 / 255  # of an axis between -1 and 1, a step
+
+
+def cosines(own: ModelSpace, features: FeatureRows, meaning: Floats) -> Floats:
+    pairs = pairwise(features.start.tolist())
+    heard = [heard_alone(own, features.rows(a, b).astype(np.float32)) for a, b in pairs if b > a]
+    return np.concatenate(heard) @ meaning
+
+
+@pytest.fixture
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_index, "SEGMENT_ROWS", SEGMENT)
+    monkeypatch.setattr(any_index, "SEGMENT_ROWS", SEGMENT)
+
+
+@pytest.fixture
+def feats(tmp_path: Path, _short_segments: None) -> Path:
+    """Two segments and a short third one; recordings lie across their borders."""
+    return write_features(tmp_path / "feats.h5", LENGTHS)
+
+
+def written(feats: Path, model: str = "toy") -> list[int]:
+    return [path.stat().st_mtime_ns for path in sorted(index_folder(feats, model).glob("*.segment"))]
+
+
+class Held:
+    """Recordings in memory, by rows."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.frames = wandering(int(self.start[-1]), 1)
+
+    def rows(self, first: int, stop: int) -> Floats:
+        return self.frames[first:stop]
+
+
+@given(
+    lengths=st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(any),
+    ends=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    dilation=st.sampled_from([1, 3]),
+)
+@settings(deadline=None, max_examples=60, derandomize=True)
+def test_any_stretch_is_as_its_recordings_alone(
+    lengths: list[int], ends: tuple[float, float], dilation: int
+) -> None:
+    held: Any = Held(lengths)
+    own = toy_space(dilation=dilation)
+    total = int(held.start[-1])
+    first = min(int(min(ends) * total), total - 1)
+    stop = max(first + 1, int(max(ends) * total))
+    whole = np.concatenate(
+        [heard_alone(own, part) for part in np.split(held.frames, held.start[1:-1]) if len(part)]
+    )
+    read = own.read(held, first, stop)
+    assert np.allclose(own.values(read), whole[first:stop], atol=1e-5)
+    assert len(read.frames) <= stop - first + 2 * own.reach
+
+
+def test_the_reach_is_that_of_the_layers_ahead_of_the_gate() -> None:
+    assert (toy_space().reach, toy_space().gap) == (2, 2)
+    assert (toy_space(dilation=3).reach, toy_space(dilation=3).gap) == (6, 6)
+
+
+def test_places_keep_recordings_apart() -> None:
+    assert places_apart(np.array([0, 2, 3]), 4).tolist() == [0, 1, 6]
+
+
+def test_the_basis_is_orthonormal_and_holds_all_that_can_be_reached() -> None:
+    own = toy_space()
+    basis = own.basis()
+    assert basis.shape == (HIDDEN, own.network.config.space_dim)
+    assert np.allclose(basis @ basis.T, np.eye(HIDDEN), atol=1e-5)
+    values = heard_alone(own, wandering(50, 0))
+    assert np.allclose(values @ basis.T @ basis, values, atol=1e-5)
+
+
+def test_fewer_axes_keep_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = toy_space()
+    values = heard_alone(own, wandering(200, 0))
+    whole = own.basis()
+    monkeypatch.setattr(model_space, "AXES", 5)
+    few = own.basis()
+    assert np.allclose(few, whole[:5], atol=1e-6)
+    assert np.square(values @ few.T).sum() > np.square(values @ whole[-5:].T).sum()
+
+
+def test_a_model_without_a_gate_has_no_space_of_its_own() -> None:
+    config = sized(PRESETS["am-detr"], audio_dim=DIMENSION, text_dim=TEXT_DIMENSION).network
+    assert own_space(MomentModel(Checkpoint(config, MomentNetwork(config).state_dict(), identity()))) is None
+    network = toy_space().network
+    gated = MomentModel(Checkpoint(network.config, network.state_dict(), identity()), name="toy")
+    found = own_space(gated)
+    assert found is not None
+    assert found.model == "toy"
+    assert np.allclose(found.probe(DIMENSION), toy_space().probe(DIMENSION), atol=1e-6)
+
+
+def test_a_query_is_cut_as_the_network_cuts_it() -> None:
+    own = toy_space()
+    tokens = np.random.default_rng(0).normal(size=(50, TEXT_DIMENSION)).astype(np.float32)
+    most = own.network.config.max_tokens
+    assert np.array_equal(own.meaning(tokens), own.meaning(tokens[:most]))
+    assert not np.allclose(own.meaning(tokens), own.meaning(tokens[: most - 1]))
+
+
+def test_the_index_gives_the_gates_cosine(feats: Path) -> None:
+    own = toy_space()
+    with FeatureRows(feats) as features:
+        build_index(features, own)
+        index = find_index(features, own)
+        assert index is not None
+        assert index.num_segments == 3
+        for text in ("rain", "a dog barks"):
+            meaning = own.meaning(text_features(text).tokens)
+            off = np.abs(index.similarity(meaning, 0.0) - cosines(own, features, meaning))
+            assert 0 < off.max() < 0.5 * ROUNDING * np.abs(own.basis() @ meaning).sum() + 1e-5
+    assert index_folder(feats, "toy").name == "feats.h5.toy.index"
+    assert not index_folder(feats).exists()
+
+
+def test_both_indexes_lie_beside_each_other(feats: Path) -> None:
+    with FeatureRows(feats) as features:
+        build_index(features, JointSpace(ToyEncoder()))
+        build_index(features, toy_space())
+        assert find_index(features, JointSpace(ToyEncoder())) is not None
+        assert find_index(features, toy_space()) is not None
+
+
+def test_added_recordings_cost_the_last_segments_only(feats: Path) -> None:
+    own = toy_space()
+    with FeatureRows(feats) as features:
+        build_index(features, own)
+    before = written(feats)
+    write_features(feats, [9000], first=len(LENGTHS))
+    with FeatureRows(feats) as features:
+        assert find_index(features, own) is None
+        index = build_index(features, own)
+        after = written(feats)
+        assert after[:2] == before[:2]
+        assert after[2] != before[2]
+        assert len(after) == 4
+        meaning = own.meaning(text_features("rain").tokens)
+        assert np.abs(index.similarity(meaning, 0.0) - cosines(own, features, meaning)).max() < ROUNDING
+
+
+def test_the_same_frames_cut_into_other_recordings_are_another_index(feats: Path) -> None:
+    """A frame's value depends on where its recording ends."""
+    own = toy_space()
+    with FeatureRows(feats) as features:
+        build_index(features, own)
+        frames = features.rows(0, features.total_frames).astype(np.float32)
+    before = written(feats)
+    feats.unlink()
+    create_feature_file(feats, identity_json=identity().to_json(), store="float16")
+    writer = FeatureWriter(feats, identity_json=identity().to_json())
+    for number, part in enumerate(np.split(frames, [5000, 5003, 12003, 12010])):
+        writer.add(f"r{number}", part, duration_s=0.5 * len(part) + 0.5)
+    writer.close()
+    with FeatureRows(feats) as features:
+        assert find_index(features, own) is None
+        index = build_index(features, own)
+        meaning = own.meaning(text_features("rain").tokens)
+        assert np.abs(index.similarity(meaning, 0.0) - cosines(own, features, meaning)).max() < ROUNDING
+    after = written(feats)
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert after[1] != before[1]
+
+
+def test_other_weights_are_recognised(feats: Path) -> None:
+    with FeatureRows(feats) as features:
+        build_index(features, toy_space())
+        other = toy_space(seed=1)
+        assert find_index(features, other) is None
+        before = written(feats)
+        build_index(features, other)
+        assert find_index(features, other) is not None
+        assert find_index(features, toy_space()) is None
+        assert not set(before) & set(written(feats))
+
+
+def test_other_weights_behind_the_gate_or_of_the_words_change_nothing(feats: Path) -> None:
+    own = toy_space()
+    with FeatureRows(feats) as features:
+        build_index(features, own)
+        with torch.no_grad():
+            own.network.head.weight.add_(1.0)
+            assert own.network.gate is not None
+            own.network.gate.text_in.weight.add_(1.0)
+        assert find_index(features, own) is not None
+
+
+class StopError(Exception):
+    """Ends a making in the middle."""
+
+
+def test_an_interrupted_making_goes_on_on_the_axes_it_began_with(
+    feats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = toy_space()
+
+    def stop(done: int, total: int) -> None:
+        raise StopError
+
+    with FeatureRows(feats) as features:
+        with pytest.raises(StopError):
+            build_index(features, own, stop)
+        assert torch.get_num_threads() >= 1
+        assert find_index(features, own) is None
+        before = written(feats)
+        turned = own.basis()[::-1].copy()
+        monkeypatch.setattr(ModelSpace, "basis", lambda self: turned)  # as other libraries' signs might be
+        index = build_index(features, own)
+        assert written(feats)[:1] == before
+        meaning = own.meaning(text_features("rain").tokens)
+        assert np.abs(index.similarity(meaning, 0.0) - cosines(own, features, meaning)).max() < ROUNDING
+
+
+@pytest.mark.parametrize("damage", ["ragged", "NaN", "other dimensions", "no rows"])
+def test_a_damaged_basis_is_as_good_as_no_index(feats: Path, damage: str) -> None:
+    own = toy_space()
+    with FeatureRows(feats) as features:
+        build_index(features, own)
+        path = index_folder(feats, "toy") / MANIFEST
+        record = json.loads(path.read_bytes())
+        basis = record["basis"]
+        record["basis"] = {
+            "ragged": [basis[0], basis[1][:-1]],
+            "NaN": [[float("nan"), *basis[0][1:]], *basis[1:]],
+            "other dimensions": [row[:-1] for row in basis],
+            "no rows": [],
+        }[damage]
+        path.write_text(json.dumps(record))
+        assert find_index(features, own) is None
+        build_index(features, own)
+        assert find_index(features, own) is not None

@@ -1,0 +1,160 @@
+"""What a shortlist goes by when a trained network has a space of its own beside the joint space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from archive_gate import heard_alone, toy_space
+from archive_world import ToyEncoder, write_features
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amr.formats.features_rows import FeatureRows
+from amr.formats.predictions import Prediction
+from amr.formats.queries import Query
+from amr.moments import ScoredMoment
+from amr.retrieval.archive import Archive, Listed
+from amr.retrieval.excerpts import Candidate, Excerpt, united
+from amr.retrieval.find import Answer, WindowFinder
+from amr.retrieval.index import build_index
+from amr.retrieval.model_space import ModelSpace
+from amr.retrieval.ranking import COSINE_WEIGHT, SIMILARITY_WEIGHT, ArchivePart, together
+from amr.retrieval.search import AnswerOptions, best_over_all
+from amr.retrieval.spaces import JointSpace
+from amr.retrieval.window import WindowOptions
+
+Floats = npt.NDArray[np.float32]
+LENGTHS = [30, 41, 7, 64, 1, 25, 90, 33] * 6
+QUERIES = [Query("a dog barks"), Query("rain"), Query("someone chops wood")]
+JOINT = WindowOptions(certain=None, score_centre=15.0, score_scale=60.0)
+WINDOW = 32
+OPTIONS = AnswerOptions()
+
+
+@dataclass(frozen=True)
+class GateFinder:
+    """Stands for a network that trusts its gate: a window's one moment scores its highest cosine."""
+
+    own: ModelSpace
+    window: WindowFinder
+
+    def stretches(self, candidates: Sequence[Candidate], num_frames: int) -> list[range]:
+        starts = {each.peak // WINDOW * WINDOW for each in candidates}
+        return united(range(start, min(start + WINDOW, num_frames)) for start in starts)
+
+    def find_excerpts(self, excerpts: Iterable[Excerpt], query: Query) -> Iterator[Answer]:
+        [tokens] = self.window.sentences.tokens([query])
+        meaning = self.own.meaning(tokens)
+        for excerpt in excerpts:
+            moments = []
+            for stretch in excerpt.stretches:
+                heard = heard_alone(self.own, stretch.frames) @ meaning
+                score = float(1 / (1 + np.exp(-4 * heard.max())))
+                moments.append(ScoredMoment(float(stretch.first), float(stretch.stop), score))
+            yield Answer(sorted(moments, key=lambda moment: -moment.score))
+
+
+def archive(path: Path, stack: list[FeatureRows], *, indexed: bool, ranked: bool = True) -> Archive:
+    window, own = WindowFinder(ToyEncoder(), JOINT), toy_space()
+    features = FeatureRows(path)
+    stack.append(features)
+    index = build_index(features, JointSpace(window.encoder)) if indexed else None
+    own_index = build_index(features, own) if indexed else None
+    part = ArchivePart(features, index, own_index)
+    return Archive([part], window, GateFinder(own, window), own if ranked else None)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[FeatureRows]]:
+    stack: list[FeatureRows] = []
+    yield stack
+    for features in stack:
+        features.close()
+
+
+@pytest.fixture(scope="module")
+def feats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_features(tmp_path_factory.mktemp("archive") / "a.h5", LENGTHS)
+
+
+def answers(searched: Archive, shortlist: int, top: int) -> list[list[Prediction]]:
+    found = searched.search(QUERIES, OPTIONS, shortlist=shortlist)
+    return [best_over_all(predictions, top) for predictions in found]
+
+
+def places(predictions: list[Prediction]) -> list[str]:
+    return [each.vid for each in predictions]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_what_the_network_ranks_by_gets_on_the_list(
+    feats: Path, opened: list[FeatureRows], *, indexed: bool
+) -> None:
+    """A list of a third holds nearly all of its five best recordings; one by similarity alone does not."""
+    exact = answers(archive(feats, opened, indexed=False), 10_000, 5)
+    short = answers(archive(feats, opened, indexed=indexed), len(LENGTHS) // 3, 5)
+    assert [places(each)[0] for each in short] == [places(each)[0] for each in exact]
+    alone = answers(archive(feats, opened, indexed=False, ranked=False), len(LENGTHS) // 3, 5)
+    both = [len({*places(a)} & {*places(b)}) for a, b in zip(short, exact, strict=True)]
+    less = [len({*places(a)} & {*places(b)}) for a, b in zip(alone, exact, strict=True)]
+    assert sum(both) >= 13 > 9 > sum(less)
+
+
+def test_the_index_lists_what_the_frames_list(feats: Path, opened: list[FeatureRows]) -> None:
+    exact, near = (archive(feats, opened, indexed=indexed) for indexed in (False, True))
+    for query in QUERIES:
+        [[similarity, rank]] = exact.curves(query)
+        [[similarity_near, rank_near]] = near.curves(query)
+        assert 0 < np.abs(rank - rank_near).max() < 0.1 * np.ptp(rank)
+        assert 0 < np.abs(similarity - similarity_near).max() < 0.1 * np.ptp(similarity)
+        one, other = (
+            [each.number for each in searched.shortlist(query, 12, 10, recordings=False)]
+            for searched in (exact, near)
+        )
+        assert len({*one} & {*other}) >= 8  # of 12; in a space this small 5 % is much
+
+
+def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[FeatureRows]) -> None:
+    searched = archive(feats, opened, indexed=False)
+    own, features = toy_space(), opened[0]
+    [vector] = searched.window.joint_text(["rain"])
+    meaning = own.meaning(searched.window.sentences.tokens([Query("rain")])[0])
+    [[_, rank]] = searched.curves(Query("rain"))
+    for number in (0, 4, len(LENGTHS) - 1):
+        rows = slice(*features.start[number : number + 2].tolist())
+        frames = features.rows(rows.start, rows.stop).astype(np.float32)
+        similarity = ToyEncoder().joint_audio(frames) @ vector
+        expected = (
+            COSINE_WEIGHT * (heard_alone(own, frames) @ meaning)
+            + SIMILARITY_WEIGHT * (similarity - similarity.mean()) / JOINT.score_scale
+        )
+        assert np.allclose(rank[rows], expected, atol=1e-3)
+
+
+@given(st.lists(st.integers(0, 6), max_size=8), st.integers(0, 99))
+@settings(deadline=None, max_examples=60, derandomize=True)
+def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
+    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    similarity, cosine = np.random.default_rng(seed).normal(size=(2, start[-1])).astype(np.float32)
+    apart = [part - part.mean() for part in np.split(similarity, start[1:-1]) if len(part)]
+    above = np.concatenate([*apart, np.zeros(0, np.float32)])
+    expected = COSINE_WEIGHT * cosine + SIMILARITY_WEIGHT * above
+    assert np.allclose(together(similarity, cosine, start), expected, atol=1e-5)
+
+
+def test_the_list_counts_what_is_heard_and_not_what_is_heard_already(
+    feats: Path, opened: list[FeatureRows]
+) -> None:
+    searched = archive(feats, opened, indexed=False)
+    listed = searched.shortlist(QUERIES[0], 12, 10, recordings=False)
+    heard = [searched.finder.stretches(each.candidates, len(each.curve)) for each in listed]
+    assert sum(len(each.candidates) for each in listed) == 12
+    assert sum(-(-len(part) // WINDOW) for parts in heard for part in parts) == 12
+    first, again, second = Candidate(0, 3, 1, 0.9), Candidate(9, 12, 10, 0.8), Candidate(40, 41, 40, 0.1)
+    crowded = Listed(0, 0, np.zeros(90, np.float32), [first, again, second])
+    assert searched.heard_apart(crowded) == [first, second]
