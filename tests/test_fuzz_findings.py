@@ -140,6 +140,15 @@ def test_half_characters_in_published_recipes() -> None:
         parse_published(json.dumps(entries).encode(), "r.json")
 
 
+@pytest.mark.parametrize("second", [7, {}, {"bg": {}, "fg": 3}, {"fg": {"a": 1}}])
+def test_a_published_recipe_with_a_scene_that_is_none(tmp_path: Path, second: Any) -> None:
+    """`amr info` took it for a bug of ours."""
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([{"bg": {}, "fg": [{}]}, second]))
+    found = describe(path)
+    assert (found.facts["foregrounds"], found.problems) == (1, ("scene 2 has no list 'fg'",))
+
+
 def test_a_history_with_half_characters_is_told(tmp_path: Path) -> None:
     """A command line that named a file in another encoding: the model is sound, and its papers are JSON."""
     path = tmp_path / "m.safetensors"

@@ -194,15 +194,23 @@ def describe_json(path: Path) -> Description:
     if isinstance(whole, dict) and "brief" in whole:
         return Description("metrics", {name: whole[name] for name in whole if name in ("brief", "official")})
     if isinstance(whole, list) and whole and isinstance(whole[0], dict) and {"bg", "fg"} <= whole[0].keys():
-        foregrounds = sum(len(scene.get("fg", ())) for scene in whole)
-        facts = {"scenes": len(whole), "foregrounds": foregrounds}
-        return Description("a recipe as Clotho-Moment publishes them", facts)
+        return describe_published(whole)
     first = first_object(path)
     for key, tell in KINDS:
         if key in first:
             return tell(path)
     keys = ", ".join(list(first)[:6]) or "none"
     raise InputError(f"is JSON of no kind that amr knows; its keys are {keys}", where=path)
+
+
+def describe_published(scenes: list[Any]) -> Description:
+    """A recipe of the list form, as far as it is one."""
+    sounds = [scene.get("fg") if isinstance(scene, dict) else None for scene in scenes]
+    foregrounds = sum(len(each) for each in sounds if isinstance(each, list))
+    facts = {"scenes": len(scenes), "foregrounds": foregrounds}
+    odd = [at + 1 for at, each in enumerate(sounds) if not isinstance(each, list)]
+    problems = [f"scene {number} has no list 'fg'" for number in odd]
+    return Description("a recipe as Clotho-Moment publishes them", facts, tuple(problems))
 
 
 def whole_json(path: Path) -> Any:
