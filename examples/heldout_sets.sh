@@ -5,8 +5,9 @@
 #   scenes, absent                   the test set of simulate_open.sh; its queries where they are absent
 #   paraphrased, absent_paraphrased  the same questions in the words of paraphrases.csv
 #   esc, absent_esc                  scenes of ESC-50 classes that no training clip has
+#   short                            stretches of scenes that what is asked for mostly fills
 #   real                             annotated natural recordings
-# as OUT/*.jsonl with features in scenes.h5, esc.h5 and real.h5. SCENES=DIR takes a test set that is there already
+# as OUT/*.jsonl with features in scenes.h5, esc.h5, short.h5 and real.h5. SCENES=DIR takes a test set that is there already
 # (DIR/annotations.jsonl, DIR/recipe.jsonl, features in DIR.h5). The same command again makes what is missing.
 # evaluation_nc is for measuring only: keep OUT out of the repository and out of training.
 set -euo pipefail
@@ -36,3 +37,4 @@ simulate esc 200 4 --foreground "$out/esc_clips.csv" --foreground-root "$data" -
 [ -s "$out/real.h5" ] || $amr extract "$data/open/real" -o "$out/real.h5" --resume
 
 $python "$here/heldout_annotations.py" write "$data" "$out" "$SCENES"
+$python "$here/short_recordings.py" "$out"

@@ -50,6 +50,7 @@ SETS = (
     HeldOut("scenes", "scenes", "absent"),
     HeldOut("paraphrased", "scenes", "absent_paraphrased"),
     HeldOut("esc", "esc", "absent_esc"),
+    HeldOut("short", "short"),
     HeldOut("real", "real"),
 )
 

@@ -31,8 +31,8 @@ def test_it_is_small_takes_the_embedded_encoder_and_names_its_recipe() -> None:
     papers = read_header(path)[PAPERS]
     assert json.loads(papers["encoder"]) == json.loads(identity(choose_framing(None)).to_json())
     assert papers["preset"] == SHIPPED
-    assert json.loads(papers["history"])[0].startswith("amr train train.jsonl ")
-    assert json.loads(papers["data_sha256"]).keys() >= {"train.jsonl", "val.jsonl", "features (training)"}
+    assert json.loads(papers["history"])[0].startswith("amr train train_all.jsonl ")
+    assert json.loads(papers["data_sha256"]).keys() >= {"train_all.jsonl", "val.jsonl", "features (training)"}
 
 
 def test_it_answers_where_no_model_is_named(amr: Amr) -> None:
