@@ -3,8 +3,8 @@
     python examples/short_recordings.py SETS
 
 Reads ``SETS/scenes.jsonl`` and ``SETS/scenes.h5``, writes ``short.jsonl`` and ``short.h5``: about each moment
-of 4 s and more a stretch of which it is 80 per cent, as a recording of its own, asked for that sound. Frames at
-its ends still know what lies within the encoder's window outside of it.
+of 4 s and more a stretch of which it is 80 per cent, as a recording of its own, asked for that sound. Frames
+at its ends still know what lies within the encoder's window outside of it.
 """
 
 from __future__ import annotations
