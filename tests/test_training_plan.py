@@ -15,7 +15,7 @@ from amr.training.settings import TrainSettings
 def test_presets_carry_their_published_recipes() -> None:
     am, lcs = Plan.of_preset("am-detr").training, Plan.of_preset("lcs-detr").training
     assert (am.learning_rate, am.weight_decay, am.batch_size, am.epochs) == (1e-4, 1e-4, 32, 200)
-    assert (am.schedule, am.seed, am.gradient_clip, am.precision) == ("constant", 2023, 0.1, "float32")
+    assert (am.schedule, am.seed, am.gradient_clip, am.precision) == ("constant", 2023, 0.1, "auto")
     assert (lcs.batch_size, lcs.schedule, lcs.seed, lcs.precision) == (2000, "cosine", 17771, "bfloat16")
     assert (lcs.span_jitter, lcs.final_learning_rate) == (0.1, 1e-6)
 

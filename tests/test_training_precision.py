@@ -58,7 +58,8 @@ def automatic(**changes: Any) -> Plan:
 @pytest.mark.parametrize("name", ["am-detr", "lcs-detr-code", "best"])
 def test_presets_are_wide_enough_for_bfloat16_where_it_is_fast(hardware: Hardware, name: str) -> None:
     hardware(True, False, least=precision.LEAST_HIDDEN_DIM)
-    plan = precision.with_precision(Plan.of_preset(name), "auto")
+    plan = Plan.of_preset(name)
+    assert plan.training.precision == "auto"
     assert [came_to(plan), came_to(plan)] == ["bfloat16", "float32"]
 
 

@@ -40,7 +40,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"] = "constant"
     final_learning_rate: float = 1e-6
     gradient_clip: float = 0.1
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     span_jitter: float = 0.0
     relevant_windows: RelevantWindows = "all"
     max_windows: int = 5

@@ -86,7 +86,7 @@ class TrainSettings:
     step_factor: float = 0.1
     warmup_steps: int = 0
     gradient_clip: float = 0.1
-    precision: Precision = "float32"
+    precision: Precision = "auto"
     span_jitter: float = 0.0
     relevant_windows: RelevantWindows = "all"
     max_windows: int = 5
