@@ -52,6 +52,7 @@ SYSTEMS = (
     System("best, no similarity", "best", ("network.similarity_channels=0",)),
     System("best, no gate", "best", ("network.space_dim=0", "loss.pairs=0")),
     System("best, no absent queries", "best", ("training.absent_share=0",)),
+    System("best, no crops", "best", ("training.crop_share=0",)),
     System("best, no other texts", "best", ("training.contrast_texts=0",)),
     System("best, no long reach", "best", ("network.encoder_layers=1",)),
 )  # fmt: skip
