@@ -23,7 +23,14 @@ from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.find import Answer, WindowFinder
 from amr.retrieval.index import build_index
 from amr.retrieval.model_space import ModelSpace
-from amr.retrieval.ranking import COSINE_WEIGHT, SIMILARITY_WEIGHT, ArchivePart, together
+from amr.retrieval.ranking import (
+    COSINE_LEVEL,
+    COSINE_WEIGHT,
+    SIMILARITY_LEVEL,
+    SIMILARITY_WEIGHT,
+    ArchivePart,
+    together,
+)
 from amr.retrieval.search import AnswerOptions, best_over_all
 from amr.retrieval.spaces import JointSpace
 from amr.retrieval.window import WindowOptions
@@ -129,10 +136,9 @@ def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[Featur
         rows = slice(*features.start[number : number + 2].tolist())
         frames = features.rows(rows.start, rows.stop).astype(np.float32)
         similarity = ToyEncoder().joint_audio(frames) @ vector
-        expected = (
-            COSINE_WEIGHT * (heard_alone(own, frames) @ meaning)
-            + SIMILARITY_WEIGHT * (similarity - similarity.mean()) / JOINT.score_scale
-        )
+        cosine = heard_alone(own, frames) @ meaning
+        steps = (similarity - similarity.mean()) / JOINT.score_scale
+        expected = COSINE_WEIGHT * (cosine - COSINE_LEVEL * cosine.mean()) + SIMILARITY_WEIGHT * steps
         assert np.allclose(rank[rows], expected, atol=1e-3)
 
 
@@ -141,9 +147,13 @@ def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[Featur
 def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     similarity, cosine = np.random.default_rng(seed).normal(size=(2, start[-1])).astype(np.float32)
-    apart = [part - part.mean() for part in np.split(similarity, start[1:-1]) if len(part)]
-    above = np.concatenate([*apart, np.zeros(0, np.float32)])
-    expected = COSINE_WEIGHT * cosine + SIMILARITY_WEIGHT * above
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+
+    def level(curve: Floats) -> Floats:
+        return np.array([curve[owner == each].mean() for each in owner], dtype=np.float32)
+
+    above = similarity - SIMILARITY_LEVEL * level(similarity)
+    expected = COSINE_WEIGHT * (cosine - COSINE_LEVEL * level(cosine)) + SIMILARITY_WEIGHT * above
     assert np.allclose(together(similarity, cosine, start), expected, atol=1e-5)
 
 

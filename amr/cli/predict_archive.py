@@ -17,7 +17,7 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import index_folder
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
-from amr.retrieval.archive import SHORTLIST, SHORTLIST_TIMES, Archive
+from amr.retrieval.archive import Archive
 from amr.retrieval.find import Finder, PriorFinder, WindowFinder
 from amr.retrieval.index import build_index, find_index
 from amr.retrieval.ranking import ArchivePart, OwnSpace
@@ -195,7 +195,7 @@ def shortlisted(
     """The best of what is on the shortlist, a query after the other."""
     assert wish.top is not None  # else there is no archive
     given = shortlist_length(wish.shortlist, wish.top)
-    count = max(SHORTLIST, SHORTLIST_TIMES * wish.top) if given is None else given
+    count = archive.enough(wish.top) if given is None else given
     if given is None and not wish.quiet:
         what = "recordings" if wish.recordings else "moments"
         say(

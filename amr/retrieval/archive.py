@@ -31,6 +31,9 @@ from amr.retrieval.window import WindowOptions, find_runs
 # Moments on the shortlist, at least, and for each that is wanted. docs/archive.md: how often that is enough.
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
+# The same for a network that ranks otherwise than any first look.
+OWN_SHORTLIST = 200
+OWN_SHORTLIST_TIMES = 10
 
 Vector = npt.NDArray[np.float32]
 Offsets = npt.NDArray[np.int64]
@@ -73,6 +76,12 @@ class Archive:
     @property
     def num_recordings(self) -> int:
         return sum(len(part.features) for part in self.parts)
+
+    def enough(self, top: int) -> int:
+        """How many moments the shortlist holds where nobody says."""
+        if self.own is None:
+            return max(SHORTLIST, SHORTLIST_TIMES * top)
+        return max(OWN_SHORTLIST, OWN_SHORTLIST_TIMES * top)
 
     def search(
         self, queries: Sequence[Query], options: AnswerOptions, *, shortlist: int, recordings: bool = False

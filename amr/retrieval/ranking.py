@@ -23,6 +23,9 @@ BLOCK_ROWS = 8192
 # sounds that it was not trained on; docs/archive.md says how often what it finds is then on the list.
 COSINE_WEIGHT = 10.0
 SIMILARITY_WEIGHT = 0.8
+# How much of a recording's own level is taken from each: what stands out goes before what lasts throughout.
+COSINE_LEVEL = 0.3
+SIMILARITY_LEVEL = 1.0
 # What may be left unread of either index for the sum: it needs neither as exactly as a search by similarity
 # alone.
 OWN_LEFT_OUT = 0.05
@@ -80,18 +83,25 @@ def products_of_rows(features: FeatureRows, space: Space, vector: Vector) -> Vec
 
 
 def together(steps: Vector, cosine: Vector, start: Offsets) -> Vector:
-    """``(frames,)``: cosines, and how far similarities lie above their recording's mean.
+    """``(frames,)``: both, weighted, above their recording's level.
 
     Args:
         steps: ``(frames,)``, similarities of all recordings in steps of the window's score.
         cosine: ``(frames,)``.
         start: ``(recordings + 1,)``, where each recording begins.
     """
+    from_cosine = cosine - np.float32(COSINE_LEVEL) * level_of(cosine, start)
+    from_steps = steps - np.float32(SIMILARITY_LEVEL) * level_of(steps, start)
+    found: Vector = np.float32(COSINE_WEIGHT) * from_cosine + np.float32(SIMILARITY_WEIGHT) * from_steps
+    return found
+
+
+def level_of(curve: Vector, start: Offsets) -> Vector:
+    """``(frames,)``: at each frame the mean of its recording."""
     lengths = np.diff(start)
     filled = np.flatnonzero(lengths > 0)
     if len(filled) == 0:
-        return steps
-    level = np.add.reduceat(steps, start[filled]) / lengths[filled].astype(np.float32)
-    above = steps - np.repeat(level, lengths[filled])
-    found: Vector = COSINE_WEIGHT * cosine + SIMILARITY_WEIGHT * above
-    return found
+        return curve
+    means = np.add.reduceat(curve, start[filled]) / lengths[filled].astype(np.float32)
+    level: Vector = np.repeat(means, lengths[filled])
+    return level
