@@ -232,6 +232,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "an unknown codec": (wav(PCM, kind=0x1234), "no audio"),
     "NaN": (with_sample(float("nan")), "holds NaN or infinite samples"),
     "infinity": (with_sample(float("-inf")), "holds NaN or infinite samples"),
+    "absurd": (with_sample(2.5e38), "holds samples above 1e15"),
 }
 
 

@@ -13,6 +13,9 @@ from amr.errors import InputError
 
 MonoSamples = npt.NDArray[np.float32]
 
+LARGEST_SAMPLE = 1e15
+"""Full scale is 1, of integers that were not scaled 2^31; the squares of these are still numbers."""
+
 
 class MonoStream:
     """The mean of a recording's channels at ``sample_rate_hz``, in blocks ``(n,)``, to be read once.
@@ -40,7 +43,7 @@ class MonoStream:
     def __iter__(self) -> Iterator[MonoSamples]:
         """Raises:
         MissingError: it needs an ffmpeg that is not here.
-        InputError: there is no such file; it is empty, cut, no audio, or holds undefined samples.
+        InputError: there is no such file; it is empty, cut, no audio, or holds samples that are no sound's.
         """
         with open_decoder(self.path) as decoder:
             own_rate_hz = decoder.sample_rate_hz
@@ -48,9 +51,10 @@ class MonoStream:
             resampler = Resampler(own_rate_hz, wanted_rate_hz)
             for block in decoder.blocks():
                 mono = mix_down(block)
-                if not np.isfinite(mono).all():
+                if not (np.abs(mono) <= LARGEST_SAMPLE).all():
+                    what = "samples above 1e15" if np.isfinite(mono).all() else "NaN or infinite samples"
                     at_s = resampler.samples_in / own_rate_hz
-                    raise InputError(f"holds NaN or infinite samples after {at_s:.1f} s", where=self.path)
+                    raise InputError(f"holds {what} after {at_s:.1f} s", where=self.path)
                 yield from resampler.push(mono)
             if resampler.samples_in == 0:
                 raise InputError("holds no samples", where=self.path)

@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from amr.audio.decode import open_decoder, open_soundfile
-from amr.audio.read import mix_down
+from amr.audio.read import LARGEST_SAMPLE, mix_down
 from amr.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
@@ -82,6 +82,6 @@ def file_sha256(path: Path) -> str:
 def _checked(samples: FloatArray, path: Path) -> FloatArray:
     if not len(samples):
         raise InputError("holds no samples", where=path)
-    if not np.isfinite(samples).all():
-        raise InputError("holds samples that are not finite", where=path)
+    if not (np.abs(samples) <= LARGEST_SAMPLE).all():
+        raise InputError("holds samples that are not finite, or above 1e15", where=path)
     return samples
