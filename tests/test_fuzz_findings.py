@@ -259,6 +259,7 @@ ENDLESS = {
     "copies of a dictionary": b"(}q\x01(" + b"".join(b"I%d\nN" % n for n in range(3000)) + b"u"
     + b"cargparse\nNamespace\nq\x02" + b"h\x02(h\x01tR" * 9000 + b"l.",
     "a registered extension": b"\x82\x01.",
+    "a byte array that claims 800 MB": b"\x96\x00\x00\x00\x30\x00\x00\x00\x00.",
     "a call of a list": b"(l(tR.",
 }  # fmt: skip
 

@@ -255,6 +255,8 @@ class InertUnpickler(pickle._Unpickler):
         pickle.EXT1[0]: refuse,
         pickle.EXT2[0]: refuse,
         pickle.EXT4[0]: refuse,
+        # Python takes as much memory as it claims to need, and then looks whether it is there.
+        pickle.BYTEARRAY8[0]: refuse,
     }
 
 
