@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from fuzz.target import load
 from amr.errors import AmrError, InputError
 from amr.formats.describe import describe
 from amr.formats.features import open_features
+from amr.formats.features_journal import journal_path, read_journal
 from amr.formats.features_open import HEAP_MAGIC, OBJECT_HEADER, is_sound_heap
 from amr.formats.features_write import FeatureWriter
 
@@ -126,7 +128,55 @@ def test_rows_of_something_else_than_numbers(tmp_path: Path, name: str, dtype: A
 @pytest.mark.parametrize("history", ["{", "{}", 7, "", np.arange(3)], ids=str)
 def test_a_file_without_a_sound_history_is_not_continued(tmp_path: Path, history: object) -> None:
     path = odd(tmp_path / "f.h5", lambda file: file.attrs.update({"history": history}))
-    with pytest.raises(InputError, match="not a JSON list"):
+    with pytest.raises(InputError, match="not a JSON list|neither a text"):
         FeatureWriter(path, identity_json=json.dumps(IDENTITY))
-    with pytest.raises(InputError, match="not a JSON list"):
+    with pytest.raises(InputError, match="not a JSON list|neither a text"):
         describe(path)
+
+
+@pytest.mark.parametrize("name", ["history", "encoder", "schema", "amr_format"])
+def test_attributes_of_odd_types_are_not_read(tmp_path: Path, name: str) -> None:
+    """A sequence of varying length, whose type had been changed, ended the process inside HDF5."""
+
+    def change(file: h5py.File) -> None:
+        del file.attrs[name]
+        value = np.empty((), dtype=object)
+        value[()] = np.arange(3, dtype="i4")
+        file.attrs.create(name, value, dtype=h5py.vlen_dtype("i4"))
+
+    path = odd(tmp_path / "f.h5", change)
+    for read in (describe, open_features):
+        with pytest.raises(InputError, match=f"'{name}' is neither a text nor a whole number"):
+            read(path)
+
+
+@pytest.mark.parametrize("fields", [(15, 10, 5, 0, 10), (31, 23, 8, 0, 23)])
+def test_numbers_that_numpy_lacks(tmp_path: Path, fields: tuple[int, int, int, int, int]) -> None:
+    """They were told as a bug of ours."""
+
+    def change(file: h5py.File) -> None:
+        kind = h5py.h5t.IEEE_F32LE.copy()
+        kind.set_fields(*fields)
+        kind.set_ebias(10**6)
+        shape = file["text/pooled"].shape
+        del file["text/pooled"]
+        space = h5py.h5s.create_simple(shape)
+        h5py.h5d.create(file["text"].id, b"pooled", kind, space)
+
+    path = odd(tmp_path / "f.h5", change)
+    for read in (describe, open_features):
+        with suppress(InputError):
+            read(path)
+
+
+def test_a_short_journal_takes_little_memory(tmp_path: Path) -> None:
+    """Python takes memory for all that it is asked to read, however little is there."""
+    path = tmp_path / "f.h5"
+    path.write_bytes(plain("earliest"))
+    journal_path(path).write_bytes(b"no journal")
+    tracemalloc.start()
+    try:
+        assert read_journal(path) is None
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()

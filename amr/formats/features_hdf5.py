@@ -21,6 +21,8 @@ from amr.formats.features_damage import damage_told
 AUDIO_COLUMNS = ("frames", "start", "id", "duration_s", "source")
 MOST_CHUNK_BYTES = 64 * 2**20
 """A compressed chunk is unpacked as a whole, whatever is read of it; ours have 256 kB and no filter."""
+MOST_ATTRIBUTE_BYTES = 2**16
+"""HDF5 itself holds no larger attribute; of texts of varying length it is the pointer's size."""
 
 HEAP_POINTER = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 """A string of varying length as a dataset stores it: its length, and where in the file's heaps it is."""
@@ -68,9 +70,21 @@ def positive(value: Any) -> float:
 
 
 def attribute(file: h5py.File, name: str, where: Path) -> Any:
-    """An attribute of the whole file; None where there is none. Raises ``InputError`` where it is damaged."""
+    """An attribute of the whole file, a text or a whole number; None where there is none.
+
+    Raises:
+        InputError: it is damaged or something else. HDF5 is not asked for its value then: sequences of odd
+            types end the process.
+    """
     with damage_told(where):
-        return file.attrs.get(name)
+        if name not in file.attrs:
+            return None
+        found = h5py.h5a.open(file.id, name.encode())
+        kind = found.get_type()
+        is_plain = found.shape == () and kind.get_class() in (h5py.h5t.STRING, h5py.h5t.INTEGER)
+        if not is_plain or kind.get_size() > MOST_ATTRIBUTE_BYTES:
+            raise InputError(f"the attribute {name!r} is neither a text nor a whole number", where=where)
+        return file.attrs[name]
 
 
 def check_root(file: h5py.File, where: Path) -> None:
@@ -106,6 +120,7 @@ def dataset(file: h5py.File, name: str, where: Path, *, ndim: int) -> h5py.Datas
         found = group[column]
         if not isinstance(found, h5py.Dataset) or found.ndim != ndim:
             raise InputError(f"/{name} is not a dataset of {ndim} axes", where=where)
+        _ = found.dtype  # a type that numpy lacks is told here
         if found.is_virtual or found.external:
             raise InputError(f"/{name} keeps its data in other files, which is refused", where=where)
         return found

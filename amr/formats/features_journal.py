@@ -83,7 +83,8 @@ def journal_bytes(path: Path) -> bytes:
     """The journal of ``path`` as it is, empty where there is none; no more than can be one."""
     try:
         with open(journal_path(path), "rb") as file:
-            return file.read(MOST_JOURNAL_BYTES + 1)
+            # Python takes memory for all that it is asked to read before it looks whether there is so much.
+            return file.read(min(os.fstat(file.fileno()).st_size, MOST_JOURNAL_BYTES) + 1)
     except FileNotFoundError:
         return b""
 
