@@ -107,7 +107,7 @@ class FrameNetwork(nn.Module):
         """Frames in the network's size ``(batch, frames, dim)``, before any query."""
         audio = audio.float()
         # Encoders' features are long-tailed: a few loud dimensions would decide the norm. (log1p is slower.)
-        audio = self.audio_norm(torch.copysign((audio.abs() + 1).log(), audio))
+        audio = self.audio_norm(torch.copysign(audio.abs().add_(1).log_(), audio))
         out: Tensor = self.stem(self.audio_projection(self.audio_dropout(audio)), mask)
         return out
 

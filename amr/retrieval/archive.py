@@ -32,8 +32,8 @@ from amr.retrieval.window import WindowOptions, find_runs
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
 # The same for a network that ranks otherwise than any first look.
-OWN_SHORTLIST = 200
-OWN_SHORTLIST_TIMES = 10
+OWN_SHORTLIST = 160
+OWN_SHORTLIST_TIMES = 8
 
 Vector = npt.NDArray[np.float32]
 Offsets = npt.NDArray[np.int64]
