@@ -128,9 +128,9 @@ def test_rows_of_something_else_than_numbers(tmp_path: Path, name: str, dtype: A
 @pytest.mark.parametrize("history", ["{", "{}", 7, "", np.arange(3)], ids=str)
 def test_a_file_without_a_sound_history_is_not_continued(tmp_path: Path, history: object) -> None:
     path = odd(tmp_path / "f.h5", lambda file: file.attrs.update({"history": history}))
-    with pytest.raises(InputError, match="not a JSON list|neither a text"):
+    with pytest.raises(InputError, match=r"not a JSON list|neither a text"):
         FeatureWriter(path, identity_json=json.dumps(IDENTITY))
-    with pytest.raises(InputError, match="not a JSON list|neither a text"):
+    with pytest.raises(InputError, match=r"not a JSON list|neither a text"):
         describe(path)
 
 
