@@ -17,7 +17,8 @@ from amr.models.network import MomentNetwork
 from amr.models.presets import PRESETS, sized
 from amr.moments import FrameGrid
 from amr.retrieval.archive import Archive
-from amr.retrieval.detr import Ask, DetrFinder, MomentModel
+from amr.retrieval.detr import Ask, MomentModel
+from amr.retrieval.detr_finder import DetrFinder
 from amr.retrieval.detr_windows import cut
 from amr.retrieval.excerpts import Candidate, Excerpt, Stretch
 from amr.retrieval.find import WindowFinder

@@ -24,7 +24,8 @@ from amr.models.inputs import pad_inputs
 from amr.models.presets import PRESETS, sized
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
-from amr.retrieval.detr import Ask, DetrFinder, MomentModel, load_model
+from amr.retrieval.detr import Ask, MomentModel, load_model
+from amr.retrieval.detr_finder import DetrFinder
 from amr.retrieval.detr_windows import Heard, cut, extent, merge_moments, merge_saliency, suppress
 from amr.retrieval.find import Answer, Finder, WindowFinder
 from amr.retrieval.library import Recording

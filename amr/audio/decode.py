@@ -120,7 +120,7 @@ class LongerFile(io.FileIO):
             return super().seek(self._claimed + offset)
         return super().seek(offset, whence)
 
-    def readinto(self, buffer, /):  # type: ignore[no-untyped-def]  # typeshed's Buffer needs Python 3.12
+    def readinto(self, buffer: Any, /) -> int:  # typeshed's Buffer needs Python 3.12
         """The bytes; at the claimed end zeros, as libsndfile must be able to look for a tag there."""
         if self.tell() < self._claimed - ID3V1_BYTES:
             return super().readinto(buffer)

@@ -120,7 +120,7 @@ def choose_finder(
         raise UsageError("--fraction, --threshold, --filter and --gap are options of --model window")
     if network is None:
         return PriorFinder(prior(model))
-    from amr.retrieval.detr import DetrFinder
+    from amr.retrieval.detr_finder import DetrFinder
 
     curves = WindowFinder(encoder, default_options(encoder.identity.name)) if encoder is not None else None
     return DetrFinder(network, sentences_of(curves, reader), similarity=curves, nms=nms)

@@ -129,7 +129,7 @@ class JournaledFile(PatchedFile):
         """Offsets from here on are not part of the committed state, to the next whole page."""
         return -(-self.committed_size // PAGE_BYTES) * PAGE_BYTES
 
-    def write(self, data, /):  # type: ignore[no-untyped-def]  # typeshed's Buffer needs Python 3.12
+    def write(self, data: Any, /) -> int:  # typeshed's Buffer needs Python 3.12
         view = memoryview(data).cast("B")
         if len(view):
             self.grow(self.position)

@@ -10,6 +10,7 @@ heap, are read by HDF5 itself, at the disk's own rate.
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,10 +97,12 @@ def open_hdf5(path: Path) -> OpenFile:
     """
     size, pages = read_journal(path) or (None, None)
     checked = CheckedFile(path, size=size, pages=pages)
-    try:
-        texts = h5py.File(checked, "r", rdcc_nbytes=NO_CHUNK_CACHE)
-        rows = texts if size is not None else h5py.File(path, "r", rdcc_nbytes=NO_CHUNK_CACHE)
-    except HDF5_FAILURES as error:
-        checked.close()
-        raise damaged(path, error) from error
+    with ExitStack() as opened:
+        opened.callback(checked.close)
+        try:
+            texts = opened.enter_context(h5py.File(checked, "r", rdcc_nbytes=NO_CHUNK_CACHE))
+            rows = texts if size is not None else h5py.File(path, "r", rdcc_nbytes=NO_CHUNK_CACHE)
+        except HDF5_FAILURES as error:
+            raise damaged(path, error) from error
+        opened.pop_all()
     return OpenFile(texts, rows, checked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from amr.errors import InputError
@@ -71,3 +72,53 @@ def number_rows(record: Record, key: str, where: str, widths: tuple[int, ...]) -
         else:
             checked.append([number(value, f"{key!r}: window {index + 1}", where) for value in row])
     return checked
+
+
+def bounded(
+    record: Record,
+    key: str,
+    where: str,
+    *,
+    low: float,
+    high: float = math.inf,
+    default: float | None = None,
+) -> float:
+    """A finite number in ``[low, high]``."""
+    if default is not None and key not in record:
+        return default
+    value = number(required(record, key, where), repr(key), where)
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InputError(f"{key!r} is {value}, expected a number from {low:g} to {high:g}", where=where)
+    return value
+
+
+def whole(record: Record, key: str, where: str, *, low: int = 1, high: int = 2**63) -> int:
+    """An integer in ``[low, high]``."""
+    value = required(record, key, where)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{key!r} is {value!r}, expected an integer from {low} to {high}", where=where)
+    return value
+
+
+def one_of(record: Record, key: str, choices: tuple[str, ...], where: str) -> str:
+    """One of a few words."""
+    value = text(record, key, where)
+    if value not in choices:
+        raise InputError(f"{key!r} is {value[:40]!r}, expected {' or '.join(choices)}", where=where)
+    return value
+
+
+def one_object(record: Record, key: str, where: str) -> Record:
+    """A JSON object."""
+    value = required(record, key, where)
+    if not isinstance(value, dict):
+        raise InputError(f"{key!r} is {json_type(value)}, expected an object", where=where)
+    return value
+
+
+def objects(record: Record, key: str, where: str) -> list[Record]:
+    """A list of JSON objects."""
+    value = required(record, key, where)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InputError(f"{key!r} must be a list of objects", where=where)
+    return value

@@ -2,9 +2,9 @@
 
 The index of ``feats.h5`` in the joint space is the folder ``feats.h5.index``, in the own space of a model the
 folder ``feats.h5.MODEL.index``: a ``manifest.json`` and one segment a 262,144 rows. A segment keeps each axis
-of the space in one piece, as bytes: a query that looks at few axes
-reads few bytes, and a query that looks at all of them reads a quarter of the features. Within a block of 4096
-rows the 256 levels of an axis spread evenly from its least to its greatest value.
+of the space in one piece, as bytes: a query that looks at few axes reads few bytes, and a query that looks at
+all of them reads a quarter of the features. Within a block of 4096 rows the 256 levels of an axis spread
+evenly from its least to its greatest value.
 
 A segment, in order: a head of 4096 bytes (JSON), then float32 ``low``, ``step`` and ``mean``, each
 ``(blocks, axes)``, then uint8 ``levels (axes, rows)``. Everything appears under its name when it is complete,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,18 +182,18 @@ def parse_scene(record: dict[str, Any], where: str) -> Scene:
             where=where,
             hint="give a recipe that 'amr simulate' wrote, or a list-form recipe of Clotho-Moment",
         )
-    duration_s = bounded(record, "duration_s", where, low=0.0, high=MAX_DURATION_S)
+    duration_s = fields.bounded(record, "duration_s", where, low=0.0, high=MAX_DURATION_S)
     scene = Scene(
         vid=check_name(fields.text(record, "vid", where), where),
         duration_s=duration_s,
-        sample_rate_hz=whole(record, "sample_rate_hz", where, high=MAX_SAMPLE_RATE_HZ),
-        law=one_of(record, "law", LAWS, where),
-        background=parse_background(_object(record, "background", where), where),
-        foregrounds=tuple(parse_foreground(x, where) for x in _objects(record, "foregrounds", where)),
-        absent=tuple(parse_absent(x, where) for x in _objects(record, "absent", where)),
-        annotation_step_s=bounded(record, "annotation_step_s", where, low=0.0, high=60.0),
-        encoding=one_of(record, "encoding", ENCODINGS, where),
-        seed=None if record.get("seed") is None else whole(record, "seed", where, low=0),
+        sample_rate_hz=fields.whole(record, "sample_rate_hz", where, high=MAX_SAMPLE_RATE_HZ),
+        law=fields.one_of(record, "law", LAWS, where),
+        background=parse_background(fields.one_object(record, "background", where), where),
+        foregrounds=tuple(parse_foreground(x, where) for x in fields.objects(record, "foregrounds", where)),
+        absent=tuple(parse_absent(x, where) for x in fields.objects(record, "absent", where)),
+        annotation_step_s=fields.bounded(record, "annotation_step_s", where, low=0.0, high=60.0),
+        encoding=fields.one_of(record, "encoding", ENCODINGS, where),
+        seed=None if record.get("seed") is None else fields.whole(record, "seed", where, low=0),
         level_keys=record.get("level_keys") is True,
     )
     if scene.duration_s <= 0 or scene.annotation_step_s <= 0:
@@ -223,8 +222,8 @@ def parse_background(record: dict[str, Any], where: str) -> BackgroundLayer:
     """The background of a scene."""
     return BackgroundLayer(
         path=check_relative(fields.text(record, "path", where), where),
-        start_s=bounded(record, "start_s", where, low=0.0),
-        level_db=bounded(record, "level_db", where, low=-200.0, high=200.0),
+        start_s=fields.bounded(record, "start_s", where, low=0.0),
+        level_db=fields.bounded(record, "level_db", where, low=-200.0, high=200.0),
         repeat=record.get("repeat") is True,
         sha256=_hash(record, where),
     )
@@ -235,15 +234,15 @@ def parse_foreground(record: dict[str, Any], where: str) -> ForegroundLayer:
     query = record.get("query")
     layer = ForegroundLayer(
         path=check_relative(fields.text(record, "path", where), where),
-        start_s=bounded(record, "start_s", where, low=0.0),
-        duration_s=bounded(record, "duration_s", where, low=0.0, high=MAX_DURATION_S),
-        level_db=bounded(record, "level_db", where, low=-200.0, high=200.0),
+        start_s=fields.bounded(record, "start_s", where, low=0.0),
+        duration_s=fields.bounded(record, "duration_s", where, low=0.0, high=MAX_DURATION_S),
+        level_db=fields.bounded(record, "level_db", where, low=-200.0, high=200.0),
         query=None if query is None else check_query(query, where),
         qid=None if record.get("qid") is None else fields.identifier(record, "qid", where),
         label=str(record.get("label") or ""),
         clip=_clip(record, where),
-        crop_start_s=bounded(record, "crop_start_s", where, low=0.0, default=0.0),
-        fade_s=bounded(record, "fade_s", where, low=0.0, high=60.0, default=0.0),
+        crop_start_s=fields.bounded(record, "crop_start_s", where, low=0.0, default=0.0),
+        fade_s=fields.bounded(record, "fade_s", where, low=0.0, high=60.0, default=0.0),
         sha256=_hash(record, where),
     )
     if (layer.query is None) != (layer.qid is None):
@@ -302,54 +301,6 @@ def check_relative(path: str, where: str) -> str:
     if not path.strip("/. "):
         raise InputError(f"the path {json.dumps(path[:120])} names no file", where=where)
     return path
-
-
-def bounded(
-    record: dict[str, Any],
-    key: str,
-    where: str,
-    *,
-    low: float,
-    high: float = math.inf,
-    default: float | None = None,
-) -> float:
-    """A finite number in ``[low, high]``."""
-    if default is not None and key not in record:
-        return default
-    value = fields.number(fields.required(record, key, where), repr(key), where)
-    if not math.isfinite(value) or not low <= value <= high:
-        raise InputError(f"{key!r} is {value}, expected a number from {low:g} to {high:g}", where=where)
-    return value
-
-
-def whole(record: dict[str, Any], key: str, where: str, *, low: int = 1, high: int = 2**63) -> int:
-    """An integer in ``[low, high]``."""
-    value = fields.required(record, key, where)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{key!r} is {value!r}, expected an integer from {low} to {high}", where=where)
-    return value
-
-
-def one_of(record: dict[str, Any], key: str, choices: tuple[str, ...], where: str) -> str:
-    """One of a few words."""
-    value = fields.text(record, key, where)
-    if value not in choices:
-        raise InputError(f"{key!r} is {value[:40]!r}, expected {' or '.join(choices)}", where=where)
-    return value
-
-
-def _object(record: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    value = fields.required(record, key, where)
-    if not isinstance(value, dict):
-        raise InputError(f"{key!r} is {json_type(value)}, expected an object", where=where)
-    return value
-
-
-def _objects(record: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
-    value = fields.required(record, key, where)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InputError(f"{key!r} must be a list of objects", where=where)
-    return value
 
 
 def _clip(record: dict[str, Any], where: str) -> tuple[int, int] | None:

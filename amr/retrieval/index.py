@@ -177,7 +177,7 @@ def build_index(features: FeatureRows, space: Space, on_segment: OnSegment | Non
     before = stamp(features)
     folder.mkdir(exist_ok=True)
     old, basis = what_is_left(folder, features, space)
-    making = Making(folder, features, space, basis)
+    making = Making(folder, features, space, basis, probe.shape[1] if basis is None else len(basis))
     starts = range(0, features.total_frames, SEGMENT_ROWS)
     segments: list[SegmentKey] = []
 
@@ -194,8 +194,9 @@ def build_index(features: FeatureRows, space: Space, on_segment: OnSegment | Non
                 write_manifest(folder, manifest(UNFINISHED))
             if on_segment is not None:
                 on_segment(number + 1, len(starts))
-    write_manifest(folder, manifest(before))
-    return opened(folder, manifest(before))
+    made = manifest(before)
+    write_manifest(folder, made)
+    return opened(folder, made)
 
 
 def what_is_left(
@@ -235,13 +236,13 @@ class Making:
     features: FeatureRows
     space: Space
     basis: Vector | None
+    axes: int
 
     def updated(self, number: int, rows: range, known: SegmentKey | None) -> SegmentKey:
         """The segment of these rows of the file; made only where it is not there already."""
         if known is not None and known.rows == len(rows) and known.sha256 == self.digest(rows):
             return known
-        axes = self.space.probe(self.features.dimension).shape[1] if self.basis is None else len(self.basis)
-        writer = SegmentWriter(len(rows), axes)
+        writer = SegmentWriter(len(rows), self.axes)
 
         def make(block: slice) -> bytes:
             read = self.read(rows, block)

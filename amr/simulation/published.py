@@ -20,12 +20,10 @@ from amr.formats.recipes import (
     BackgroundLayer,
     ForegroundLayer,
     Scene,
-    bounded,
     check_name,
     check_query,
     check_relative,
     check_scene,
-    whole,
 )
 
 DURATION_S = 60.0
@@ -134,18 +132,18 @@ def foreground_of(sound: dict[str, Any], where: str, offset: int, has_file: HasF
     path = check_relative(fields.text(sound, "path", where), where)
     return ForegroundLayer(
         path=path if has_file(path) else path.rpartition("/")[2],
-        start_s=bounded(sound, "start_time", where, low=0.0),
-        duration_s=bounded(sound, "duration", where, low=0.0),
-        level_db=bounded(sound, "dB", where, low=-200.0, high=200.0),
+        start_s=fields.bounded(sound, "start_time", where, low=0.0),
+        duration_s=fields.bounded(sound, "duration", where, low=0.0),
+        level_db=fields.bounded(sound, "dB", where, low=-200.0, high=200.0),
         query=check_query(fields.required(sound, "caption", where), where),
-        qid=f"{whole(sound, 'qid', where, low=0) + offset:05d}",
+        qid=f"{fields.whole(sound, 'qid', where, low=0) + offset:05d}",
     )
 
 
 def background_of(background: dict[str, Any], where: str, has_file: HasFile) -> BackgroundLayer:
     """One published background: the cut itself, or the same part of the original."""
     path = check_relative(fields.text(background, "path", where), where)
-    level_db = bounded(background, "dB", where, low=-200.0, high=200.0)
+    level_db = fields.bounded(background, "dB", where, low=-200.0, high=200.0)
     if has_file(path):
         return BackgroundLayer(path, 0.0, level_db)
     cut = CUT_NAME.fullmatch(path)
