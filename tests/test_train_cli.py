@@ -164,6 +164,15 @@ def test_missing_features_end_with_3_or_are_left_out_with_5(
     assert (world.folder / "m.safetensors").exists()
 
 
+def test_a_processor_compiles_nothing_and_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command(world, "plain.safetensors"), "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert run([*command(world, "asked.safetensors"), "--device", "cpu", "--compile"]) == 0
+    assert "--compile is for GPUs" in capsys.readouterr().err
+    plain, asked = (read_checkpoint(world.folder / f"{name}.safetensors") for name in ("plain", "asked"))
+    assert asked.metrics == plain.metrics
+
+
 def test_an_existing_model_is_left_alone(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     model = world.folder / "m.safetensors"
     model.write_bytes(b"mine")

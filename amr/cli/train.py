@@ -80,7 +80,7 @@ def train(
             metavar="auto|float32|bfloat16", help="Of products; auto: bfloat16 where it is fast (AMX, GPUs)."
         ),
     ] = None,
-    compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile (pays on GPUs).")] = False,
+    compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile, on a GPU.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Train so many times, seed, seed + 1, ...; tell mean and sd.")

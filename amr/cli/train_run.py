@@ -200,6 +200,8 @@ def prepare(
         dims=(reader.dimension, text_dimension(reader, asked)),
     )
     require_fitting(reader, start, plan)
+    if plan.training.compile and device.type == "cpu":
+        notices.add("--compile is for GPUs: on this processor the network is not compiled")
     encoder = joint_encoder(reader, plan, device)
     load = LoadOptions(
         memory_bytes=memory_bytes(options.memory_gb),

@@ -73,7 +73,8 @@ class TrainSettings:
         patience: validations without a better figure after which training ends; 0: never.
         chunk_frames: frames that are computed at once; a batch is worked off in chunks whose gradients are
             added. Memory grows with it; how many chunks run at a time changes no result. 0: by device.
-        compile: run the network through ``torch.compile``.
+        compile: on a GPU, run the network through ``torch.compile``. On a processor compiling
+            takes longer than it saves, and is not done.
     """
 
     learning_rate: float = 1e-4

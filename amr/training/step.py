@@ -94,7 +94,8 @@ class Stepper:
         self.optimiser = torch.optim.AdamW(
             [self.flat.values], weight_decay=plan.training.weight_decay, fused=True
         )
-        self._forward = torch.compile(network, dynamic=True) if plan.training.compile else network
+        compiles = plan.training.compile and self.device.type != "cpu"
+        self._forward = torch.compile(network, dynamic=True) if compiles else network
 
     @property
     def chunk_frames(self) -> int:
