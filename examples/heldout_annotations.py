@@ -1,9 +1,10 @@
 """The tables and annotations of the held-out sets; ``heldout_sets.sh`` calls it.
 
-    python examples/heldout_annotations.py tables DATA OUT          # clips and backgrounds of esc
+    python examples/heldout_annotations.py tables DATA OUT          # clips and backgrounds of esc, esc50
     python examples/heldout_annotations.py write DATA OUT SCENES    # OUT/*.jsonl
 
-``DATA`` holds open/ and evaluation_nc/. ``SCENES`` and OUT/esc hold annotations.jsonl and recipe.jsonl.
+``DATA`` holds open/ and evaluation_nc/. ``SCENES``, OUT/esc and OUT/esc50 hold annotations.jsonl and
+recipe.jsonl.
 Every line gets ``clips``: how many clips of its label train, and ``seen``: whether any does. Where none does,
 ``kin`` says whether a closely related label does.
 """
@@ -13,17 +14,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
+
+from heldout_absent import absent_places, absent_records, absent_slots, all_absent
 
 Record = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
-SEED = 5
-MAX_PASSES = 10_000
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -111,95 +111,6 @@ def background_labels(data: Path) -> dict[str, set[str]]:
     }
 
 
-def absent_slots(present: Sequence[Record], heard: Mapping[str, Set[str]]) -> list[str]:
-    """Recordings of which an absent query is asked, each as often as of a present one.
-
-    A recording that lacks too few labels for that gives what is over to those that lack the most.
-    """
-    labels = {record["label"] for record in present}
-    duty = Counter(record["vid"] for record in present)
-    lacking = {vid: len(labels - heard[vid]) for vid in duty}
-    for vid in list(duty):
-        while duty[vid] > lacking[vid]:
-            roomiest = max(duty, key=lambda other: lacking[other] - duty[other])
-            duty[vid] -= 1
-            duty[roomiest] += 1
-    return sorted(duty.elements())
-
-
-def absent_places(
-    labels: Sequence[str], slots: Sequence[str], heard: Mapping[str, Set[str]], seed: int = SEED
-) -> list[int]:
-    """Which query is asked of the recording of each slot, where it is absent: a permutation.
-
-    So every sentence is asked as often where it is absent as where it is present, and every recording as
-    often for what it has as for what it has not (but see :func:`absent_slots`): neither alone tells them
-    apart. No recording is asked for one label twice.
-
-    Args:
-        labels: of the queries.
-        slots: recordings, as many.
-        heard: labels that must not be asked, by recording.
-        seed: of the draw.
-
-    Raises:
-        SystemExit: no such permutation was found.
-    """
-    draw = random.Random(seed)
-    places = list(range(len(labels)))
-    draw.shuffle(places)
-    asked = Counter((vid, labels[place]) for vid, place in zip(slots, places, strict=True))
-
-    def clashes(slot: int) -> bool:
-        vid, label = slots[slot], labels[places[slot]]
-        return label in heard[vid] or asked[vid, label] > 1
-
-    def swap(one: int, other: int) -> None:
-        asked.subtract((slots[slot], labels[places[slot]]) for slot in (one, other))
-        places[one], places[other] = places[other], places[one]
-        asked.update((slots[slot], labels[places[slot]]) for slot in (one, other))
-
-    repair(len(places), clashes, swap, draw)
-    return places
-
-
-def repair(
-    count: int, clashes: Callable[[int], bool], swap: Callable[[int, int], None], draw: random.Random
-) -> None:
-    """Swap until nothing clashes; a swap stays unless more of its two clash than before."""
-    for _ in range(MAX_PASSES):
-        wrong = [slot for slot in range(count) if clashes(slot)]
-        if not wrong:
-            return
-        for slot in wrong:
-            other = draw.randrange(count)
-            before = clashes(slot) + clashes(other)
-            swap(slot, other)
-            if clashes(slot) + clashes(other) > before:
-                swap(slot, other)
-    raise SystemExit("heldout_annotations: no way found to ask every query where it is absent")
-
-
-def absent_records(present: Sequence[Record], slots: Sequence[str], places: Sequence[int]) -> list[Record]:
-    """The absent counterparts: each place's sentence asked of the recording of each slot."""
-    durations = {record["vid"]: record["duration"] for record in present}
-    turn: Counter[str] = Counter()
-    records = []
-    for vid, place in zip(slots, places, strict=True):
-        turn[vid] += 1
-        records.append(
-            {
-                "qid": f"{vid}-absent_{turn[vid]}",
-                "query": present[place]["query"],
-                "duration": durations[vid],
-                "vid": vid,
-                "relevant_windows": [],
-                "label": present[place]["label"],
-            }
-        )
-    return records
-
-
 def paraphrased(present: Iterable[Record], wordings: Mapping[str, Sequence[str]]) -> list[Record]:
     """The same questions in other words; a label's wordings take turns."""
     turn: Counter[str] = Counter()
@@ -258,6 +169,13 @@ def write_sets(data: Path, out: Path, scenes: Path) -> None:
             reworded = paraphrased(present, read_wordings())
             write("paraphrased", reworded)
             write("absent_paraphrased", absent_records(reworded, slots, places))
+    present = read_lines(out / "esc50" / "annotations.jsonl")
+    heard = heard_labels(read_lines(out / "esc50" / "recipe.jsonl"), backgrounds, related)
+    wordings: dict[str, list[str]] = defaultdict(list)
+    for row in read_table(out / "esc50_clips.csv"):
+        wordings[row["label"]].extend(row["captions"].split("|"))
+    write("esc50", present)
+    write("absent_esc50", all_absent(present, heard, wordings))
     write("real", real_records(read_table(data / "open" / "real.csv")))
 
 
@@ -270,12 +188,19 @@ def marked(record: Record, trained: Mapping[str, int], related: Mapping[str, Set
 
 
 def write_tables(data: Path, out: Path) -> None:
-    """Clips of unseen ESC-50 classes, and backgrounds for them; paths begin at ``data``."""
+    """Clips of unseen and of all ESC-50 classes, and backgrounds for them; paths begin at ``data``."""
     classes = unseen_classes(data)
     print("ESC-50 classes that training lacks:", ", ".join(classes))
     rows = read_table(data / "evaluation_nc" / "foreground.csv")
-    clips = [row for row in rows if row["label"] in classes and row["source"].startswith("ESC-50")]
-    write_table(out / "esc_clips.csv", [based(row, "evaluation_nc") for row in clips])
+    clips = [based(row, "evaluation_nc") for row in rows if row["source"].startswith("ESC-50")]
+    write_table(out / "esc_clips.csv", [row for row in clips if row["label"] in classes])
+    # The ten classes that are openly licensed stand among the open clips.
+    rows = read_table(data / "open" / "foreground.csv")
+    clips += [
+        based(row, "open") for row in rows if row["source"].startswith("ESC-10") and row["split"] == "test"
+    ]
+    columns: Sequence[str] = ("file", "label", "captions", "group")
+    write_table(out / "esc50_clips.csv", [{key: row[key] for key in columns} for row in clips])
     places = [
         based(row, part)
         for part, split in (("open", "test"), ("evaluation_nc", "val"))

@@ -5,10 +5,12 @@
 #   scenes, absent                   the test set of simulate_open.sh; its queries where they are absent
 #   paraphrased, absent_paraphrased  the same questions in the words of paraphrases.csv
 #   esc, absent_esc                  scenes of ESC-50 classes that no training clip has
+#   esc50, absent_esc50              three of all 50 classes a minute, 0 to 20 dB; every class that is not there
 #   short                            stretches of scenes that what is asked for mostly fills
 #   real                             annotated natural recordings
-# as OUT/*.jsonl with features in scenes.h5, esc.h5, short.h5 and real.h5. SCENES=DIR takes a test set that is there already
-# (DIR/annotations.jsonl, DIR/recipe.jsonl, features in DIR.h5). The same command again makes what is missing.
+# as OUT/*.jsonl with features in scenes.h5, esc.h5, esc50.h5, short.h5 and real.h5. SCENES=DIR takes a test set that
+# is there already (DIR/annotations.jsonl, DIR/recipe.jsonl, features in DIR.h5). The same command again makes what is
+# missing.
 # evaluation_nc is for measuring only: keep OUT out of the repository and out of training.
 set -euo pipefail
 data=$1 out=$2
@@ -33,6 +35,9 @@ fi
 $python "$here/heldout_annotations.py" tables "$data" "$out"
 simulate esc 200 4 --foreground "$out/esc_clips.csv" --foreground-root "$data" --background \
   "$out/esc_backgrounds.csv" --background-root "$data" --name-prefix esc-
+simulate esc50 160 6 --foreground "$out/esc50_clips.csv" --foreground-root "$data" --background \
+  "$out/esc_backgrounds.csv" --background-root "$data" --name-prefix esc50- --layout scatter --queries 3 \
+  --occurrences 1 --foreground-level weights:0=1,5=1,10=1,20=1 --background-level 0
 
 [ -s "$out/real.h5" ] || $amr extract "$data/open/real" -o "$out/real.h5" --resume
 

@@ -50,6 +50,7 @@ SETS = (
     HeldOut("scenes", "scenes", "absent"),
     HeldOut("paraphrased", "scenes", "absent_paraphrased"),
     HeldOut("esc", "esc", "absent_esc"),
+    HeldOut("esc50", "esc50", "absent_esc50"),
     HeldOut("short", "short"),
     HeldOut("real", "real"),
 )

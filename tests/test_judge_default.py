@@ -47,6 +47,11 @@ def judge_page() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
+def absence() -> Iterator[ModuleType]:
+    yield from load("heldout_absent")
+
+
+@pytest.fixture(scope="module")
 def heldout() -> Iterator[ModuleType]:
     yield from load("heldout_annotations")
 
@@ -185,7 +190,7 @@ def test_a_page_from_score_itself(judge: ModuleType, tmp_path: Path, monkeypatch
 
 @settings(deadline=None, max_examples=40, derandomize=True)
 @given(st.integers(0, 1000), st.integers(20, 40))
-def test_absent_questions_are_absent_and_balanced(heldout: ModuleType, seed: int, recordings: int) -> None:
+def test_absent_questions_are_absent_and_balanced(absence: ModuleType, seed: int, recordings: int) -> None:
     draw = np.random.default_rng(seed)
     labels = [f"label{index}" for index in range(12)]
     heard, present = {}, []
@@ -193,20 +198,30 @@ def test_absent_questions_are_absent_and_balanced(heldout: ModuleType, seed: int
         own = draw.choice(labels, size=1 + index % 3, replace=False).tolist()
         heard[f"r{index}"] = set(own)
         present += [{"vid": f"r{index}", "label": label, "query": label, "duration": 60.0} for label in own]
-    slots = heldout.absent_slots(present, heard)
+    slots = absence.absent_slots(present, heard)
     assert Counter(slots) == Counter(record["vid"] for record in present)
-    places = heldout.absent_places([record["label"] for record in present], slots, heard)
-    absent = heldout.absent_records(present, slots, places)
+    places = absence.absent_places([record["label"] for record in present], slots, heard)
+    absent = absence.absent_records(present, slots, places)
     assert Counter(record["query"] for record in absent) == Counter(record["query"] for record in present)
     assert not any(record["label"] in heard[record["vid"]] for record in absent)
     assert max(Counter((record["vid"], record["label"]) for record in absent).values()) == 1
     assert len({record["qid"] for record in absent}) == len(absent)
 
 
-def test_a_recording_that_holds_nearly_everything_is_asked_less(heldout: ModuleType) -> None:
+def test_a_recording_that_holds_nearly_everything_is_asked_less(absence: ModuleType) -> None:
     present = [{"vid": "full", "label": label} for label in "abc"] + [{"vid": "bare", "label": "d"}]
-    slots = heldout.absent_slots(present, {"full": set("abc"), "bare": {"d"}})
+    slots = absence.absent_slots(present, {"full": set("abc"), "bare": {"d"}})
     assert Counter(slots) == {"full": 1, "bare": 3}
+
+
+def test_every_label_that_a_recording_lacks_is_asked_of_it(absence: ModuleType) -> None:
+    present = [{"vid": vid, "label": "dog", "duration": 60.0} for vid in ("one", "two")]
+    heard = {"one": {"dog", "wolf"}, "two": {"dog"}}
+    wordings = {"dog": ["a dog"], "wolf": ["a wolf howls"], "rain": ["rain", "it rains"]}
+    records = absence.all_absent(present, heard, wordings)
+    assert {(r["vid"], r["label"]) for r in records} == {("one", "rain"), ("two", "rain"), ("two", "wolf")}
+    assert all(r["query"] in wordings[r["label"]] and r["relevant_windows"] == [] for r in records)
+    assert len({r["qid"] for r in records}) == len(records)
 
 
 def test_what_is_related_is_heard_too(heldout: ModuleType) -> None:

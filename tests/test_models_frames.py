@@ -76,9 +76,32 @@ def labels(inputs: Inputs, ends: list[list[tuple[float, float]]]) -> Targets:
     return make_targets(values, values[..., 1] > values[..., 0], mask, torch.rand(mask.shape))
 
 
+def test_the_level_of_similarity_raises_all_answers_of_a_stretch_alike() -> None:
+    inputs = batch_of(14, 9, 1)
+    assert inputs.curves is not None
+    plain = stirred(small().network)
+    levelled = FrameNetwork(replace(small().network, level_weight=0.5)).eval()
+    levelled.load_state_dict(plain.state_dict())
+    before, after = plain(inputs), levelled(inputs)
+    assert torch.equal(before.spans, after.spans)
+    exists = before.score_logits[-1] > RULED_OUT
+    assert torch.equal(exists, after.score_logits[-1] > RULED_OUT)
+    for index, frames in enumerate((14, 9, 1)):
+        level = inputs.curves[index, :frames, 0].max()
+        raised = (after.score_logits - before.score_logits)[-1, index][exists[index]]
+        torch.testing.assert_close(raised, (0.5 * level).expand_as(raised))
+
+
+def test_a_level_needs_frames_that_propose_and_similarities() -> None:
+    with pytest.raises(ValueError, match="level_weight belongs to proposing = frames"):
+        NetworkConfig(level_weight=1.0)
+    with pytest.raises(ValueError, match="similarity_channels is 0"):
+        replace(small().network, similarity_channels=0, level_weight=1.0)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_result_does_not_depend_on_padding_or_batch_mates(training: bool) -> None:
-    config = replace(small().network, dropout=0.0, input_dropout=0.0)
+    config = replace(small().network, dropout=0.0, input_dropout=0.0, level_weight=-0.7)
     network = stirred(config).train(training)
     lengths = (14, 9, 1)
     inputs = batch_of(*lengths)

@@ -34,6 +34,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "gate_scale": (-1e6, 1e6),
     "gate_shift": (-1e6, 1e6),
     "space_dim": (0, 4_096),
+    "level_weight": (-1e3, 1e3),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
 }
@@ -77,6 +78,9 @@ class NetworkConfig:
             (:class:`amr.models.frame_network.FrameNetwork`, the preset ``best``), without cross-attention and
             positions.
         space_dim: size of the space in which ``frames`` and sentences are compared for a gate; 0: no gate.
+        level_weight: of ``frames``' scores: what each unit of the stretch's highest similarity adds to the
+            logit of every moment in it. It tells recordings apart, not a recording's moments; calibration
+            sets it.
         unused_text_positions: length of a table of text positions that exists in published checkpoints and
             enters no result; 0 leaves it out.
     """
@@ -113,6 +117,7 @@ class NetworkConfig:
     cross_mask: CrossMask = "exact"
     proposing: Proposing = "queries"
     space_dim: int = 0
+    level_weight: float = 0.0
     unused_text_positions: int = 0
 
     def __post_init__(self) -> None:
@@ -174,8 +179,9 @@ def _require_consistent(config: NetworkConfig) -> None:
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    if config.space_dim:
-        raise ValueError("space_dim belongs to proposing = frames")
+    for name in ("space_dim", "level_weight"):
+        if getattr(config, name):
+            raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
         for name in ("saliency", "continuity"):
             if getattr(config, name) in ("gate", "saliency"):
@@ -194,5 +200,7 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
     for name, value in lacking.items():
         if getattr(config, name) != value:
             raise ValueError(f"{name} is {getattr(config, name)!r}, proposing = frames takes {value!r} only")
+    if config.level_weight and not config.similarity_channels:
+        raise ValueError("level_weight is of similarities, and similarity_channels is 0")
     if not config.space_dim and not config.similarity_channels:
         raise ValueError("space_dim and similarity_channels are both 0: no text would reach the audio")

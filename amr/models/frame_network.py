@@ -8,6 +8,8 @@ knows those that were. ``docs/models.md`` says what each part is worth.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,7 +17,7 @@ from torch.nn import functional
 from amr.models.config import NetworkConfig
 from amr.models.decoder import Asked
 from amr.models.dropout import Dropout
-from amr.models.frame_answers import choose
+from amr.models.frame_answers import RULED_OUT, choose
 from amr.models.frame_layers import ConvLayer, CurveLayers, SpaceGate
 from amr.models.inputs import Inputs, Outputs
 
@@ -101,7 +103,9 @@ class FrameNetwork(nn.Module):
             middles=middles,
             pairs=pairs,
         )
-        return outputs if self.training else choose(outputs, inputs.frame_mask(), self.config.queries)
+        if not self.training:
+            outputs = choose(outputs, inputs.frame_mask(), self.config.queries)
+        return self.with_level(outputs, inputs)
 
     def hear(self, audio: Tensor, mask: Tensor | None) -> Tensor:
         """Frames in the network's size ``(batch, frames, dim)``, before any query."""
@@ -125,6 +129,19 @@ class FrameNetwork(nn.Module):
             curves.append((own / GATE_CURVE_SCALE).unsqueeze(-1))
             gated = x + x * own.sigmoid().unsqueeze(-1) * self.gate_weight
         return gated + self.curves(torch.cat(curves, dim=-1), inputs.audio_mask), pairs
+
+    def with_level(self, outputs: Outputs, inputs: Inputs) -> Outputs:
+        """Scores that also know how near the stretch comes to the sentence at all.
+
+        Behind the choice of answers: the moments of a stretch keep their order and their ends.
+        """
+        weight = self.config.level_weight
+        if not weight or inputs.curves is None:
+            return outputs
+        level = inputs.curves[..., 0].float().masked_fill(~inputs.frame_mask(), -torch.inf).amax(1)
+        score, other = outputs.logits.unbind(-1)
+        raised = torch.where(score > RULED_OUT, score + weight * level.unsqueeze(-1), score)
+        return replace(outputs, logits=torch.stack((raised, other), dim=-1))
 
     def with_peak(self, curves: Tensor, mask: Tensor | None) -> Tensor:
         """Two more curves: the last one as a part of its peak in the stretch, and that peak."""
