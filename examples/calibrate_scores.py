@@ -6,7 +6,7 @@ Asks every query of ANNOTATIONS where it belongs, and once more of its recording
 there. A logistic curve is fitted to what came of it (Platt 1999), over the moment's score and over the
 recording's highest similarity to the sentence: the chance that the moment overlaps a true one by IoU 0.5. In
 a model of the preset ``best`` it is folded into the weights of the score: the moments of a recording keep
-their order and their ends.
+their order, and their ends to a few hundredths of a second (scores vote on them).
 """
 
 from __future__ import annotations

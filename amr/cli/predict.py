@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TABLE_ROWS = 20
 # Of the shipped model: docs/default-model.md says what stays and what goes.
-LIKELY_SCORE = 0.3
+LIKELY_SCORE = 0.25
 EXPLAINED = 5
 TRIAL_ROWS = 10
 
