@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from feature_fakes import DIMENSION, identity
 
+from amr.formats.features_journal import commit_state
 from amr.formats.features_read import FeatureFile
-from amr.formats.features_write import COMMIT_FRAMES, create_feature_file
+from amr.formats.features_write import COMMIT_FRAMES, FeatureWriter, create_feature_file
 
 WRITE = """
 import sys
@@ -78,3 +80,49 @@ def test_a_reader_keeps_what_it_opened(tmp_path: Path) -> None:
         check_whole(reader)
     with FeatureFile(path) as reader:
         assert len(reader) == 60
+
+
+def test_what_is_added_between_commits_does_not_keep_a_reader_out(tmp_path: Path) -> None:
+    path, told = tmp_path / "f.h5", identity().to_json()
+    create_feature_file(path, identity_json=told, store="float16")
+    unwritten = commit_state(path)
+    writer = FeatureWriter(path, identity_json=told)
+    states = [commit_state(path)]
+    for number in range(3):
+        writer.add(f"r{number}", np.ones((20, DIMENSION), np.float32), duration_s=1.0)
+        assert commit_state(path) == states[-1]
+        writer.commit()
+        states.append(commit_state(path))
+    writer.close()
+    states.append(commit_state(path))
+    assert len({unwritten, *states}) == 1 + len(states)
+
+
+def test_a_reader_opens_only_between_two_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit while the file is being opened has it opened again; one behind that changes nothing."""
+    path, told = tmp_path / "f.h5", identity().to_json()
+    create_feature_file(path, identity_json=told, store="float16")
+    add = WRITE.replace("number == 20", "False")
+    load_head, load_columns, heads = FeatureFile._load_head, FeatureFile._load_columns, []
+
+    def write(first: int, stop: int) -> None:
+        code = add.replace("range(int(sys.argv[3]))", f"range({first}, {stop})")
+        subprocess.run([sys.executable, "-c", code, str(path), told, "0", str(DIMENSION)], check=True)
+
+    def beside_a_commit(reader: FeatureFile) -> None:
+        load_head(reader)
+        heads.append(reader)
+        if len(heads) == 1:
+            write(20, 40)
+
+    def before_a_commit(reader: FeatureFile) -> None:
+        write(40, 60)
+        load_columns(reader)
+
+    write(0, 20)
+    monkeypatch.setattr(FeatureFile, "_load_head", beside_a_commit)
+    monkeypatch.setattr(FeatureFile, "_load_columns", before_a_commit)
+    with FeatureFile(path) as reader:
+        assert len(heads) == 2
+        assert len(reader) == 40
+        check_whole(reader)

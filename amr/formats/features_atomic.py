@@ -4,7 +4,8 @@ HDF5 rewrites its inner bookkeeping in place, so a writer that is killed between
 file that does not open. Here HDF5 writes into a :class:`JournaledFile` instead. Bytes beyond the end of the
 last committed state go straight to the disk, where nothing refers to them yet; changed bytes *inside* the
 committed state are kept in memory. ``commit`` writes those few pages to a journal beside the file, then
-into the file, then empties the journal. Killed before the journal is complete, the file is in its old
+into the file, then empties the journal but for a count of commits, by which a reader knows that there was
+one while it opened the file. Killed before the journal is complete, the file is in its old
 state; killed after, whoever opens it next finds the journal and sees the new state.
 """
 
@@ -22,6 +23,7 @@ from amr.formats.features_journal import (
     journal_path,
     lock_journal,
     pack_journal,
+    rest,
     write_at,
 )
 
@@ -116,6 +118,8 @@ class JournaledFile(PatchedFile):
             os.close(self.journal)
             raise
         self.committed_size = self.size
+        self.commits = 0
+        self.is_pending = False  # a commit is decided on, and not yet carried out
         self.failure: OSError | None = None
 
     def flags(self) -> int:
@@ -211,9 +215,12 @@ class JournaledFile(PatchedFile):
             return
         os.fsync(self.handle)
         self.decide(pages)
+        self.is_pending = True
         carry_out(self.handle, self.size, pages)
         os.fsync(self.handle)
-        os.ftruncate(self.journal, 0)
+        self.commits += 1
+        rest(self.journal, self.commits)
+        self.is_pending = False
         self.pages.clear()
         self.committed_size = self.size
 
@@ -236,9 +243,9 @@ class JournaledFile(PatchedFile):
         return changed
 
     def close(self) -> None:
-        """Leave; changes that were not committed are dropped, and an empty journal is removed."""
+        """Leave; changes that were not committed are dropped, and a journal that holds none is removed."""
         if not self.closed:
-            if os.fstat(self.journal).st_size == 0:
+            if not self.is_pending:
                 journal_path(self.path).unlink(missing_ok=True)
             os.close(self.journal)
         super().close()

@@ -19,6 +19,8 @@ MAGIC = b"AMRJRNL1"
 HEADER = struct.Struct("<8sQQ")  # magic, size of the file in the new state, number of pages
 ENTRY = struct.Struct("<QQ")  # offset, length
 CHECKSUM = struct.Struct("<I")
+RESTING = struct.Struct("<8sQ")  # between two commits: magic, number of commits made
+RESTING_MAGIC = b"AMRREST1"
 MOST_JOURNAL_BYTES = 256 * 2**20  # ours are a few dozen pages
 
 Pages = dict[int, bytes]
@@ -26,7 +28,7 @@ Pages = dict[int, bytes]
 
 
 def journal_path(path: Path) -> Path:
-    """Where the journal of ``path`` lies; empty or absent unless a commit was cut short."""
+    """Where the journal of ``path`` lies; absent or without changes unless a commit was cut short."""
     return path.with_name(path.name + ".journal")
 
 
@@ -87,6 +89,22 @@ def journal_bytes(path: Path) -> bytes:
             return file.read(min(os.fstat(file.fileno()).st_size, MOST_JOURNAL_BYTES) + 1)
     except FileNotFoundError:
         return b""
+
+
+def rest(journal: int, commits: int) -> None:
+    """Empty the journal of a commit that was carried out, but for the number of those made so far."""
+    write_at(journal, RESTING.pack(RESTING_MAGIC, commits), 0)
+    os.ftruncate(journal, RESTING.size)
+
+
+def commit_state(path: Path) -> tuple[int, int, int | bytes]:
+    """Differs before and after any commit of a writer of ``path``, whatever it adds between two commits."""
+    journal = journal_bytes(path)
+    file = path.stat()
+    try:
+        return file.st_ino, journal_path(path).stat().st_ino, journal
+    except FileNotFoundError:  # nobody writes: what has written since is told by the file
+        return file.st_ino, file.st_size, file.st_mtime_ns
 
 
 def write_at(handle: int, data: bytes | memoryview, offset: int) -> None:

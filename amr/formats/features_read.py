@@ -37,7 +37,7 @@ from amr.formats.features_hdf5 import (
     read_strings,
     require_length,
 )
-from amr.formats.features_journal import journal_bytes
+from amr.formats.features_journal import commit_state
 from amr.formats.features_open import open_hdf5
 from amr.moments import FrameGrid
 
@@ -63,34 +63,36 @@ class FeatureFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         for attempt in range(OPEN_ATTEMPTS):
-            before = self._state()
+            before = commit_state(self.path)
             try:
-                self._open()
-            except InputError:
-                if before == self._state():
-                    raise
-            else:
-                if before == self._state():
+                if self._open(before):
                     return
-                self.close()
+            except InputError:
+                if before == commit_state(self.path):
+                    raise
             time.sleep(0.002 * (attempt + 1))
         raise InputError("changes all the time, it cannot be read now", where=self.path)
 
-    def _state(self) -> tuple[int, int, bytes]:
-        """Differs before and after any commit of a writer at work."""
-        stat = self.path.stat()
-        return stat.st_size, stat.st_mtime_ns, journal_bytes(self.path)
+    def _open(self, state: tuple[object, ...]) -> bool:
+        """Whether the file was opened in ``state``, and not while a writer went on from there.
 
-    def _open(self) -> None:
+        Which rows there are is settled within that time; columns that grow with the file are read behind it,
+        since a later commit adds to them and changes no row.
+        """
         self._file = open_hdf5(self.path)
         self._columns: dict[str, h5py.Dataset] = {}
         try:
-            self._load()
+            self._load_head()
+            if commit_state(self.path) != state:
+                self.close()
+                return False
+            self._load_columns()
         except BaseException:
             self.close()
             raise
+        return True
 
-    def _load(self) -> None:
+    def _load_head(self) -> None:
         check_root(self._file.texts, self.path)
         self._bytes = self.path.stat().st_size
         history = attribute(self._file.texts, "history", self.path)
@@ -103,14 +105,18 @@ class FeatureFile:
                 f" {self.identity.dimension}",
                 where=self.path,
             )
+        for name in AUDIO_COLUMNS[1:]:
+            self._dataset(f"audio/{name}")
+        for name, ndim in TEXT_COLUMNS.items():
+            with suppress(InputError):  # told when the text is asked for
+                self._dataset(f"text/{name}", ndim)
+
+    def _load_columns(self) -> None:
         self._start = read_offsets(
             self._dataset("audio/start"), self._frames.shape[0], self._bytes, self.path
         )
         for name in AUDIO_COLUMNS[2:]:
             require_length(self._dataset(f"audio/{name}"), len(self._start) - 1, self.path)
-        for name, ndim in TEXT_COLUMNS.items():
-            with suppress(InputError):  # told when the text is asked for
-                self._dataset(f"text/{name}", ndim)
         self._durations_s = read_column(self._dataset("audio/duration_s"), "f", self._bytes, self.path)
         if not np.all(np.isfinite(self._durations_s) & (self._durations_s >= 0)):
             raise InputError("/audio/duration_s holds negative or undefined seconds", where=self.path)
