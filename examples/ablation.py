@@ -50,6 +50,8 @@ SYSTEMS = (
     System("lcs-detr, no gate", "lcs-detr", NO_GATE),
     System("lcs-detr, no continuity", "lcs-detr", ("network.continuity=none",)),
     System("lcs-detr, no focal loss", "lcs-detr", NO_FOCAL),
+    System("lcs-detr, saliency losses", "lcs-detr", ("loss.saliency=1",)),
+    System("lcs-detr-code", "lcs-detr-code"),
     System("best, no similarity", "best", ("network.similarity_channels=0",)),
     System("best, no gate", "best", ("network.space_dim=0", "loss.pairs=0")),
     System("best, no absent queries", "best", ("training.absent_share=0",)),
