@@ -23,7 +23,7 @@ from amr.training.lanes import Lanes
 from amr.training.plan import Plan
 from amr.training.processes import Processes
 from amr.training.run import Run
-from amr.training.runstate import read_state
+from amr.training.runstate import RunState, read_state
 
 
 @pytest.fixture
@@ -90,6 +90,20 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, corpora: tuple[Corpus, 
     before = (tmp_path / "m").stat().st_mtime_ns
     assert finish(job(corpora, PLAN, tmp_path / "m"), resume=True) == first
     assert (tmp_path / "m").stat().st_mtime_ns == before
+
+
+def test_a_run_of_a_version_that_lacked_a_setting_is_resumed(
+    corpora: tuple[Corpus, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = finish(job(corpora, PLAN, tmp_path / "m"))
+
+    def older(path: Path) -> RunState:
+        state = read_state(path)
+        network = {key: value for key, value in state.plan["network"].items() if key != "space_dim"}
+        return replace(state, plan={**state.plan, "network": network})
+
+    monkeypatch.setattr("amr.training.run.read_state", older)
+    assert finish(job(corpora, PLAN, tmp_path / "m"), resume=True) == first
 
 
 def test_a_run_of_another_plan_or_of_other_data_is_not_resumed(

@@ -138,6 +138,11 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan of an earlier version: what was not a setting then has its default."""
+    return nested(flat(Plan().to_fields()) | flat(stored))
+
+
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Settings in which two plans differ, ``name: one's, other's``."""
     a, b = flat(one), flat(other)

@@ -19,7 +19,7 @@ from amr.training.job import Job, LossNotFiniteError, Outcome, StoppedError, new
 from amr.training.journal import Journal
 from amr.training.lanes import Lanes
 from amr.training.order import epoch_batches
-from amr.training.plan import differences
+from amr.training.plan import completed, differences
 from amr.training.precision import gone_on_with
 from amr.training.processes import Processes
 from amr.training.runstate import Progress, RunState, read_state, write_state
@@ -68,7 +68,7 @@ class Run:
         self._steps_per_epoch = -(-len(job.train) // self.settings.batch_size)
 
     def _load(self, state: RunState) -> None:
-        theirs = {"plan": state.plan, "data": state.data}
+        theirs = {"plan": completed(state.plan), "data": state.data}
         unlike = differences(theirs, {"plan": self._plan_fields(), "data": dict(self.job.data_sha256)})
         if unlike:
             raise InputError(
