@@ -27,6 +27,7 @@ from amr.retrieval.ranking import (
     COSINE_LEVEL,
     COSINE_WEIGHT,
     SIMILARITY_LEVEL,
+    SIMILARITY_LEVEL,
     SIMILARITY_WEIGHT,
     ArchivePart,
     together,
@@ -137,7 +138,7 @@ def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[Featur
         frames = features.rows(rows.start, rows.stop).astype(np.float32)
         similarity = ToyEncoder().joint_audio(frames) @ vector
         cosine = heard_alone(own, frames) @ meaning
-        steps = (similarity - similarity.mean()) / JOINT.score_scale
+        steps = (similarity - SIMILARITY_LEVEL * similarity.mean()) / JOINT.score_scale
         expected = COSINE_WEIGHT * (cosine - COSINE_LEVEL * cosine.mean()) + SIMILARITY_WEIGHT * steps
         assert np.allclose(rank[rows], expected, atol=1e-3)
 

@@ -24,8 +24,9 @@ BLOCK_ROWS = 8192
 COSINE_WEIGHT = 10.0
 SIMILARITY_WEIGHT = 0.8
 # How much of a recording's own level is taken from each: what stands out goes before what lasts throughout.
+# Of the similarity little, since its highest value is part of a calibrated model's scores.
 COSINE_LEVEL = 0.3
-SIMILARITY_LEVEL = 1.0
+SIMILARITY_LEVEL = 0.25
 # What may be left unread of either index for the sum: it needs neither as exactly as a search by similarity
 # alone.
 OWN_LEFT_OUT = 0.05
