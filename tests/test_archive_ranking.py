@@ -27,7 +27,6 @@ from amr.retrieval.ranking import (
     COSINE_LEVEL,
     COSINE_WEIGHT,
     SIMILARITY_LEVEL,
-    SIMILARITY_LEVEL,
     SIMILARITY_WEIGHT,
     ArchivePart,
     together,
