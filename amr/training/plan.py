@@ -139,8 +139,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan of an earlier version: what was not a setting then has its default."""
-    return nested(flat(Plan().to_fields()) | flat(stored))
+    """A plan of an earlier version, flat: what was not a setting then has its default."""
+    return flat(Plan().to_fields()) | flat(stored)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
