@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from amr.models.build import build_network
 from amr.models.config import NetworkConfig
 from amr.models.frame_answers import RULED_OUT, SAME_IOU, VOTING_IOU, VOTING_POWER, choose
+from amr.models.frame_layers import along_time
 from amr.models.frame_losses import assign, pair_loss
 from amr.models.frame_network import FrameNetwork, proposals
 from amr.models.inputs import Inputs, Outputs, pad_inputs, similarity_curves
@@ -74,6 +75,41 @@ def labels(inputs: Inputs, ends: list[list[tuple[float, float]]]) -> Targets:
     values = torch.tensor(padded)
     mask = inputs.frame_mask()
     return make_targets(values, values[..., 1] > values[..., 0], mask, torch.rand(mask.shape))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 40])
+@pytest.mark.parametrize("dilation", [1, 3, 16])
+def test_the_convolution_of_evaluation_is_that_of_training(frames: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Conv1d(6, 6, 5, padding=2 * dilation, groups=6, dilation=dilation)
+    x = torch.randn(3, frames, 6)
+    learning = along_time(layer, x)
+    with torch.inference_mode():
+        torch.testing.assert_close(along_time(layer, x), learning.detach(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_queries_of_one_stretch_share_its_audio(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(sized(PRESETS[name], audio_dim=AUDIO_DIM, text_dim=TEXT_DIM).network).eval()
+    apart = batch_of(7, 11, 7, 11, 3)
+    # Items 2 and 3 hear what items 0 and 1 hear, under sentences and curves of their own.
+    order = torch.tensor([0, 1, 0, 1, 4])
+    assert apart.audio_mask is not None
+    apart = replace(apart, audio=apart.audio[order], audio_mask=apart.audio_mask[order])
+    rows = torch.tensor([0, 1, 4])
+    assert apart.audio_mask is not None
+    shared = replace(
+        apart,
+        audio=apart.audio[rows],
+        audio_mask=apart.audio_mask[rows],
+        stretch=torch.tensor([0, 1, 0, 1, 2]),
+    )
+    assert torch.equal(shared.frame_mask(), apart.frame_mask())
+    with torch.inference_mode():
+        one, other = network(apart), network(shared)
+    for what in ("spans", "logits", "saliency"):
+        torch.testing.assert_close(getattr(other, what), getattr(one, what), rtol=0, atol=ROUNDING)
 
 
 def test_the_level_of_similarity_raises_all_answers_of_a_stretch_alike() -> None:

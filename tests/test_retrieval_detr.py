@@ -118,6 +118,20 @@ def test_batch_size_and_company_change_nothing(batch_size: int) -> None:
         require_same(model.predict([one])[0], answer)
 
 
+@pytest.mark.parametrize("preset", ["am-detr", "best"])
+def test_queries_of_one_recording_are_answered_as_if_alone(preset: str) -> None:
+    model = MomentModel(checkpoint(preset, channels=2), batch_size=4)
+    asks = [
+        replace(recording, tokens=other.tokens, similarity=recording.similarity[:: 1 - 2 * (n % 2)])
+        for recording in (ask(20), ask(2 * WINDOW + 3, seed=1), ask(7, seed=2))
+        for n, other in enumerate(ask(1, seed=seed, tokens=1 + seed) for seed in range(3))
+        if recording.similarity is not None
+    ]
+    assert len(asks) == 9
+    for one, answer in zip(asks, model.predict(asks), strict=True):
+        require_same(model.predict([replace(one, frames=one.frames.copy())])[0], answer)
+
+
 def test_answers_come_in_order_and_asks_are_taken_as_needed() -> None:
     model = MomentModel(checkpoint(), batch_size=2)
     taken = []

@@ -85,9 +85,9 @@ class FrameNetwork(nn.Module):
         del negative_index, first
         if negatives:
             raise ValueError("the frame decoder has no negative pairs of its own: its gate sees every pair")
-        mask = inputs.audio_mask
-        x = self.hear(inputs.audio, mask)
-        x, pairs = self.ask(x, inputs)
+        x = inputs.of_items(self.hear(inputs.audio, inputs.audio_mask))
+        mask = None if inputs.audio_mask is None else inputs.of_items(inputs.audio_mask)
+        x, pairs = self.ask(x, mask, inputs)
         for convolution in self.convolution:
             x = convolution(x, mask)
         score, to_start, to_end, saliency = self.head(self.head_norm(x)).float().unbind(-1)
@@ -111,24 +111,24 @@ class FrameNetwork(nn.Module):
         """Frames in the network's size ``(batch, frames, dim)``, before any query."""
         audio = audio.float()
         # Encoders' features are long-tailed: a few loud dimensions would decide the norm. (log1p is slower.)
-        audio = self.audio_norm(torch.copysign(audio.abs().add_(1).log_(), audio))
+        audio = self.audio_norm(audio.abs().add_(1).log_().copysign_(audio))
         out: Tensor = self.stem(self.audio_projection(self.audio_dropout(audio)), mask)
         return out
 
-    def ask(self, x: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+    def ask(self, x: Tensor, mask: Tensor | None, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """Frames that know the query, and the gate's logits of all pairs."""
         curves, pairs = [], None
         if self.config.similarity_channels:
             if inputs.curves is None:
                 wanted = self.config.similarity_channels
                 raise ValueError(f"this network takes {wanted} curves a frame, none given")
-            curves.append(self.with_peak(inputs.curves.float(), inputs.audio_mask))
+            curves.append(self.with_peak(inputs.curves.float(), mask))
         gated = x
         if self.gate is not None and self.gate_weight is not None:
             own, pairs = self.gate(x, inputs.text, inputs.text_mask, with_pairs=self.training)
             curves.append((own / GATE_CURVE_SCALE).unsqueeze(-1))
             gated = x + x * own.sigmoid().unsqueeze(-1) * self.gate_weight
-        return gated + self.curves(torch.cat(curves, dim=-1), inputs.audio_mask), pairs
+        return gated + self.curves(torch.cat(curves, dim=-1), mask), pairs
 
     def with_level(self, outputs: Outputs, inputs: Inputs) -> Outputs:
         """Scores that also know how near the stretch comes to the sentence at all.

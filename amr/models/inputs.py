@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,16 @@ class Inputs:
     """A batch of (stretch of audio, query) pairs, padded at the end.
 
     Args:
-        audio: ``(batch, frames, audio_dim)``.
+        audio: ``(stretches, frames, audio_dim)``.
         text: ``(texts, tokens, text_dim)``; the first ``batch`` belong to the items, more may follow that
             only serve as negatives.
-        audio_mask: ``(batch, frames)`` bool, true where a frame is real; ``None`` when all are.
+        audio_mask: ``(stretches, frames)`` bool, true where a frame is real; ``None`` when all are.
         text_mask: ``(texts, tokens)`` bool; ``None`` when all are real.
         curves: ``(batch, frames, similarity_channels)``, for networks that take them.
         middles: ``(batch, frames)`` where each frame's middle lies, as a fraction of the stretch; evenly
             spaced when left out.
+        stretch: ``(batch,)`` int64, the row of ``audio`` that each item hears: many queries of one stretch
+            share it. Left out: each item its own.
     """
 
     audio: Tensor
@@ -34,6 +36,7 @@ class Inputs:
     text_mask: Tensor | None = None
     curves: Tensor | None = None
     middles: Tensor | None = None
+    stretch: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Inputs:
         """The same batch on another device."""
@@ -48,13 +51,24 @@ class Inputs:
             text_mask=moved(self.text_mask),
             curves=moved(self.curves),
             middles=moved(self.middles),
+            stretch=moved(self.stretch),
         )
+
+    def of_items(self, x: Tensor) -> Tensor:
+        """What is known of each stretch, ``(stretches, ...)``, as ``(batch, ...)``."""
+        return x if self.stretch is None else x[self.stretch]
+
+    def apart(self) -> Inputs:
+        """The same batch with a row of audio for each item."""
+        mask = None if self.audio_mask is None else self.of_items(self.audio_mask)
+        return replace(self, audio=self.of_items(self.audio), audio_mask=mask, stretch=None)
 
     def frame_mask(self) -> Tensor:
         """``(batch, frames)``, made where it was left out."""
-        if self.audio_mask is not None:
-            return self.audio_mask
-        return torch.ones(self.audio.shape[:2], dtype=torch.bool, device=self.audio.device)
+        mask = self.audio_mask
+        if mask is None:
+            mask = torch.ones(self.audio.shape[:2], dtype=torch.bool, device=self.audio.device)
+        return self.of_items(mask)
 
     def frame_middles(self) -> Tensor:
         """``(batch, frames)``, evenly spaced where they were left out."""
@@ -114,9 +128,10 @@ def pad_inputs(
     text: Sequence[FloatArray],
     curves: Sequence[FloatArray] | None = None,
     middles: Sequence[FloatArray] | None = None,
+    stretch: Sequence[int] | None = None,
 ) -> Inputs:
     """A batch of ``(frames_i, audio_dim)``, ``(tokens_i, text_dim)``, ``(frames_i, channels)`` and
-    ``(frames_i,)`` arrays."""
+    ``(frames_i,)`` arrays; ``stretch`` says which of ``audio`` each item hears, where not its own."""
     frames, audio_mask = pad(audio)
     tokens, text_mask = pad(text)
     return Inputs(
@@ -126,6 +141,7 @@ def pad_inputs(
         text_mask=text_mask,
         curves=None if curves is None else pad(curves)[0],
         middles=None if middles is None else pad([each[:, None] for each in middles])[0].squeeze(-1),
+        stretch=None if stretch is None else torch.tensor(stretch),
     )
 
 

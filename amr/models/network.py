@@ -99,6 +99,7 @@ class MomentNetwork(nn.Module):
                 the batch when left out, as published.
             first: of :meth:`first_asked`, to save its time where no weight changes between calls.
         """
+        inputs = inputs.apart()
         audio, text = self.project(inputs)
         batch = audio.shape[0]
         positions = self.positions(inputs)

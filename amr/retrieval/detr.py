@@ -33,8 +33,11 @@ from amr.retrieval.find import Answer
 
 FloatArray = npt.NDArray[np.floating]
 
-# Windows in one pass of the network: Lighthouse evaluates with as many.
+# Windows in one pass of the network: Lighthouse evaluates with as many, and its mask lets batch mates into a
+# result.
 BATCH_SIZE = 100
+# The same on a processor, whose cache holds the layers of no more.
+CPU_BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class MomentModel:
     Args:
         checkpoint: the network and its papers.
         device: where it runs.
-        batch_size: windows in one pass; it bounds the memory and changes no result.
+        batch_size: windows in one pass; it bounds the memory and changes no result but by rounding. Left
+            out: what suits the device.
         name: what indexes of its own space are called.
     """
 
@@ -88,13 +92,14 @@ class MomentModel:
         checkpoint: Checkpoint,
         *,
         device: str | torch.device = "cpu",
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         name: str = "model",
     ) -> None:
         self.checkpoint = checkpoint
         self.name = name
         self.device = torch.device(device)
-        self.batch_size = batch_size
+        suits = CPU_BATCH_SIZE if self.device.type == "cpu" else BATCH_SIZE
+        self.batch_size = batch_size or suits
         self.network: Network = checkpoint.build().to(self.device)
         with torch.inference_mode():
             self._first = self.network.first_asked()
@@ -182,11 +187,15 @@ class MomentModel:
     def _run(self, batch: Sequence[tuple[_Pending, range]]) -> None:
         """The network on a batch of windows; the answers go to where the windows came from."""
         channels = self.config.similarity_channels
+        # Queries of one recording come one after another and share what is heard of it.
+        stretches = {p.heard_as(w): p.frames(w) for p, w in batch}
+        rows = {key: row for row, key in enumerate(stretches)}
         inputs = pad_inputs(
-            [p.frames(w) for p, w in batch],
+            list(stretches.values()),
             [p.ask.tokens[: self.config.max_tokens] for p, _ in batch],
             [p.curves(channels)[w.start : w.stop] for p, w in batch] if channels else None,
             [p.ask.grid.middles(w, p.ask.duration_s) for p, w in batch],
+            [rows[p.heard_as(w)] for p, w in batch] if len(rows) < len(batch) else None,
         )
         with torch.inference_mode():
             outputs = self.network(inputs.to(self.device), first=self._first)
@@ -206,6 +215,10 @@ class _Pending:
     @property
     def is_complete(self) -> bool:
         return len(self.heard) == len(self.windows)
+
+    def heard_as(self, window: range) -> tuple[int, int, range]:
+        """Equal for windows of which the same is heard, while their asks are waiting."""
+        return id(self.ask.frames), self.ask.first_frame, window
 
     def frames(self, window: range) -> FloatArray:
         """``(len(window), audio_dim)``."""
@@ -255,7 +268,7 @@ def load_model(
     *,
     device: str | torch.device = "cpu",
     lighthouse_mask: bool = False,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> MomentModel:
     """A model from a file: our own safetensors, or a ``.ckpt`` of Lighthouse or the DCASE baseline.
 
@@ -264,7 +277,8 @@ def load_model(
         device: where the model runs.
         lighthouse_mask: repeat Lighthouse's attention mask (``--compat lighthouse``), which lets batch mates
             into a result; for imported checkpoints only.
-        batch_size: windows in one pass.
+        batch_size: windows in one pass; left out: as many as Lighthouse's under its mask, else what suits
+            the device.
 
     Raises:
         InputError: the file is neither, is damaged, or is ours and ``lighthouse_mask`` is set.
@@ -273,6 +287,8 @@ def load_model(
     name = Path(path).stem
     if is_archive(path):
         checkpoint = read_lighthouse(path, lighthouse_mask=lighthouse_mask)
+        if lighthouse_mask:
+            batch_size = batch_size or BATCH_SIZE
         return MomentModel(checkpoint, device=device, batch_size=batch_size, name=name)
     if lighthouse_mask:
         raise InputError("--compat lighthouse is for imported .ckpt files only", where=path)

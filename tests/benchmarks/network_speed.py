@@ -1,8 +1,9 @@
 """Latency of the network, alone and beside the original implementation.
 
-    python tests/benchmarks/network_speed.py [--reference CHECKOUT] [--frames 60] [--batches 1,100] [--threads
-    2]
+    python tests/benchmarks/network_speed.py [--preset am-detr] [--frames 60] [--batches 1,100] [--queries 1]
+        [--threads 2] [--reference CHECKOUT]
 
+``--queries`` are asked of each stretch, which ``best`` then hears once.
 ``--reference`` is a checkout of Lighthouse outside this repository: its QD-DETR then runs in the same
 process, with the same weights and inputs, in turn with ours (A, B, A, B), and the median of the paired ratios
 is printed. Every round is bracketed by a matrix product, which gives the machine's rate and thereby the
@@ -17,13 +18,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from amr.models.build import Network, build_network
 from amr.models.inputs import Inputs
-from amr.models.network import MomentNetwork
-from amr.models.presets import AM_DETR
+from amr.models.presets import PRESETS
 
 PROBE_SIZE = 768
 
@@ -37,6 +39,8 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="am-detr")
+    parser.add_argument("--queries", type=int, default=1, help="of each stretch")
     parser.add_argument("--reference", help="a checkout of Lighthouse, outside of this repository")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--tokens", type=int, default=25)
@@ -49,12 +53,19 @@ def parse() -> argparse.Namespace:
 def compare(batch: int, options: argparse.Namespace) -> dict[str, float | int]:
     """Medians in milliseconds a query, and the median of the paired ratios."""
     torch.manual_seed(0)
-    network = MomentNetwork(AM_DETR.network).eval()
-    audio = torch.randn(batch, options.frames, 768)
-    text = torch.randn(batch, options.tokens, 768)
-    ours = our_step(network, audio, text)
+    config = PRESETS[options.preset].network
+    network = build_network(config).eval()
+    audio = torch.randn(batch, options.frames, config.audio_dim)
+    text = torch.randn(batch, options.tokens, config.text_dim)
+    inputs = Inputs(audio=audio, text=text)
+    if config.similarity_channels:
+        inputs = replace(inputs, curves=torch.randn(batch, options.frames, config.similarity_channels))
+    if options.queries > 1:
+        stretch = torch.arange(batch) // options.queries
+        inputs = replace(inputs, audio=audio[: int(stretch[-1]) + 1], stretch=stretch)
+    ours = our_step(network, inputs)
     theirs = reference_step(options.reference, audio, text) if options.reference else None
-    operations = floating_operations(lambda: network(Inputs(audio=audio, text=text)))
+    operations = floating_operations(lambda: network(inputs))
     floor_ms = operations / batch / matrix_rate() * 1e3
     repeats = max(1, 20 // batch)
     rows = []
@@ -62,7 +73,9 @@ def compare(batch: int, options: argparse.Namespace) -> dict[str, float | int]:
         mine = timed(ours, repeats)
         rows.append((mine, timed(theirs, repeats) if theirs else 0.0))
     result: dict[str, float | int] = {
+        "preset": options.preset,
         "batch": batch,
+        "queries": options.queries,
         "frames": options.frames,
         "threads": options.threads,
         "ours_ms_a_query": round(statistics.median(r[0] for r in rows) / batch * 1e3, 3),
@@ -74,8 +87,7 @@ def compare(batch: int, options: argparse.Namespace) -> dict[str, float | int]:
     return result
 
 
-def our_step(network: MomentNetwork, audio: torch.Tensor, text: torch.Tensor) -> Callable[[], object]:
-    inputs = Inputs(audio=audio, text=text)
+def our_step(network: Network, inputs: Inputs) -> Callable[[], object]:
     first = network.first_asked()
 
     def step() -> object:
