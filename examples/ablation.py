@@ -53,10 +53,9 @@ SYSTEMS = (
     System("lcs-detr, saliency losses", "lcs-detr", ("loss.saliency=1",)),
     System("lcs-detr-code", "lcs-detr-code"),
     System("best, no similarity", "best", ("network.similarity_channels=0",)),
-    System("best, no gate", "best", ("network.space_dim=0", "loss.pairs=0")),
+    System("best, no prototypes", "best", ("network.prototypes=0", "network.prototype_axes=0")),
     System("best, no absent queries", "best", ("training.absent_share=0",)),
     System("best, no crops", "best", ("training.crop_share=0",)),
-    System("best, no other texts", "best", ("training.contrast_texts=0",)),
     System("best, no long reach", "best", ("network.encoder_layers=1",)),
 )  # fmt: skip
 METHODS = ("window", "prior:whole", "prior:middle", "prior:tiles")

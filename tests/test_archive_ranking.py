@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from archive_gate import heard_alone, toy_space
+from archive_prototypes import heard_alone, toy_space
 from archive_world import ToyEncoder, write_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,8 +44,8 @@ OPTIONS = AnswerOptions()
 
 
 @dataclass(frozen=True)
-class GateFinder:
-    """Stands for a network that trusts its gate: a window's one moment scores its highest cosine."""
+class CosineFinder:
+    """Stands for a network that trusts its prototypes: a window's one moment scores its highest cosine."""
 
     own: ModelSpace
     window: WindowFinder
@@ -73,7 +73,7 @@ def archive(path: Path, stack: list[FeatureRows], *, indexed: bool, ranked: bool
     index = build_index(features, JointSpace(window.encoder)) if indexed else None
     own_index = build_index(features, own) if indexed else None
     part = ArchivePart(features, index, own_index)
-    return Archive([part], window, GateFinder(own, window), own if ranked else None)
+    return Archive([part], window, CosineFinder(own, window), own if ranked else None)
 
 
 @pytest.fixture

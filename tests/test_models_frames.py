@@ -14,11 +14,12 @@ from amr.models.build import build_network
 from amr.models.config import NetworkConfig
 from amr.models.frame_answers import RULED_OUT, SAME_IOU, VOTING_IOU, VOTING_POWER, choose
 from amr.models.frame_layers import along_time
-from amr.models.frame_losses import assign, pair_loss
+from amr.models.frame_losses import assign
 from amr.models.frame_network import FrameNetwork, proposals
 from amr.models.inputs import Inputs, Outputs, pad_inputs, similarity_curves
 from amr.models.losses import total_loss
 from amr.models.presets import PRESETS, Preset, sized
+from amr.models.prototypes import even
 from amr.models.spans import to_centre_width, to_ends
 from amr.models.targets import Targets, make_targets
 from amr.moments import FrameGrid, interval_iou
@@ -28,7 +29,7 @@ AUDIO_DIM, TEXT_DIM, ROUNDING = 12, 6, 2e-5
 
 def small() -> Preset:
     preset = sized(PRESETS["best"], audio_dim=AUDIO_DIM, text_dim=TEXT_DIM)
-    network = replace(preset.network, hidden_dim=16, feedforward_dim=32, space_dim=8, encoder_layers=2)
+    network = replace(preset.network, hidden_dim=16, feedforward_dim=32, prototypes=9, encoder_layers=2)
     return replace(preset, network=network)
 
 
@@ -37,10 +38,21 @@ def stirred(config: NetworkConfig) -> FrameNetwork:
     torch.manual_seed(0)
     network = build_network(config)
     assert isinstance(network, FrameNetwork)
+    fit(network)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return network.eval()
+
+
+def fit(network: FrameNetwork) -> None:
+    """Prototypes of random data."""
+    assert network.prototypes is not None
+    with torch.no_grad():
+        network.prototypes.whitening.fit(even(torch.rand(200, AUDIO_DIM)))
+        sentences = torch.nn.functional.normalize(torch.randn(7, TEXT_DIM), dim=-1)
+        directions = torch.nn.functional.normalize(torch.randn(4, AUDIO_DIM), dim=-1)
+        network.prototypes.fit(sentences, torch.tensor([0, 0, 1, 2, 2, 2, 3]), directions)
 
 
 def batch_of(*lengths: int, seed: int = 0) -> Inputs:
@@ -173,7 +185,6 @@ def test_gradients_reach_every_parameter() -> None:
     network = stirred(replace(preset.network, dropout=0.0, input_dropout=0.0)).train()
     inputs = batch_of(12, 10, 9)
     targets = labels(inputs, [[(0.1, 0.4), (0.6, 0.9)], [(0.0, 0.5)], []])
-    targets = targets._replace(absent=~torch.eye(3, dtype=torch.bool))
     total_loss(network(inputs), targets, inputs.frame_mask(), preset.loss)["total"].backward()
     still = {
         name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-8
@@ -193,10 +204,13 @@ def test_a_training_step_never_asks_the_device_for_a_value() -> None:
             audio_mask=torch.ones(4, 9, dtype=torch.bool),
             text_mask=torch.ones(6, 5, dtype=torch.bool),
             curves=torch.rand(4, 9, 2),
+            taught=torch.rand(4),
         )
+        assert isinstance(network, FrameNetwork)
+        assert network.prototypes is not None
+        network.prototypes.left_out = torch.rand(9, AUDIO_DIM)
         real = torch.ones(4, 3, dtype=torch.bool)
         targets = make_targets(torch.rand(4, 3, 2), real, inputs.frame_mask(), torch.rand(4, 9))
-        targets = targets._replace(absent=torch.ones(4, 6, dtype=torch.bool))
         loss = total_loss(network(inputs), targets, inputs.frame_mask(), preset.loss)["total"]
         loss.backward()
         answers = network.eval()(inputs)
@@ -261,29 +275,6 @@ def test_answers_are_those_of_the_obvious_suppression(seed: int, frames: int) ->
     assert np.all(got_logits[len(want) :] == RULED_OUT)
 
 
-def test_pairs_count_absent_sentences_and_the_own_one_once() -> None:
-    pairs = torch.full((2, 3, 4), 0.5)
-    outputs = Outputs(
-        spans=torch.zeros(1, 2, 3, 2),
-        logits=torch.zeros(1, 2, 3, 2),
-        saliency=torch.zeros(2, 3),
-        frames=torch.zeros(2, 3, 1),
-        pairs=pairs,
-    )
-    inside = torch.tensor([[True, False, False], [False, False, False]])
-    frame_mask = torch.tensor([[True, True, True], [True, True, False]])
-    absent = torch.tensor([[False, True, False, True], [True, True, True, False]])
-    targets = labels(batch_of(3, 2), [[(0.0, 0.3)], []])._replace(absent=absent)
-    off, on = (
-        float(torch.nn.functional.softplus(torch.tensor(0.5))),
-        float(torch.nn.functional.softplus(torch.tensor(-0.5))),
-    )
-    # Item 0: one frame right, two silent under its own; two absent sentences of three frames.
-    # Item 1: two silent frames under its own; two absent sentences (its own not again) of two frames.
-    expected = (on + 2 * off + 2 * 3 * off) + (2 * off + 2 * 2 * off)
-    assert float(pair_loss(outputs, targets, inside, frame_mask)) == pytest.approx(expected, rel=1e-6)
-
-
 @torch.no_grad()
 def test_the_losses_of_parts_add_up_to_the_batch() -> None:
     preset = small()
@@ -291,7 +282,7 @@ def test_the_losses_of_parts_add_up_to_the_batch() -> None:
     inputs = batch_of(12, 12, 12, 12)
     ends = [[(0.1, 0.4)], [(0.2, 0.9)], [(0.0, 0.5)], []]
     number = torch.tensor(20.0)
-    loss = replace(preset.loss, pairs=0.0)
+    loss = preset.loss
     whole = total_loss(network(inputs), labels(inputs, ends), inputs.frame_mask(), loss, num_targets=number)
     parts = []
     for rows in (slice(0, 1), slice(1, 4)):
@@ -316,7 +307,8 @@ def test_the_losses_of_parts_add_up_to_the_batch() -> None:
         ({"gate": "rows"}, "gate"),
         ({"tef": "fixed"}, "tef"),
         ({"plain_cross": True}, "plain_cross"),
-        ({"space_dim": 0, "similarity_channels": 0}, "no text"),
+        ({"prototype_axes": 0}, "prototype_axes"),
+        ({"prototypes": 0, "prototype_axes": 0, "similarity_channels": 0}, "no text"),
     ],
 )
 def test_a_configuration_that_cannot_be_says_why(change: dict[str, object], message: str) -> None:

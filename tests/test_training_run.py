@@ -99,7 +99,7 @@ def test_a_run_of_a_version_that_lacked_a_setting_is_resumed(
 
     def older(path: Path) -> RunState:
         state = read_state(path)
-        network = {key: value for key, value in state.plan["network"].items() if key != "space_dim"}
+        network = {key: value for key, value in state.plan["network"].items() if key != "level_weight"}
         return replace(state, plan={**state.plan, "network": network})
 
     monkeypatch.setattr("amr.training.run.read_state", older)

@@ -33,7 +33,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "similarity_channels": (0, 2),
     "gate_scale": (-1e6, 1e6),
     "gate_shift": (-1e6, 1e6),
-    "space_dim": (0, 4_096),
+    "prototype_axes": (0, 16_384),
+    "prototypes": (0, 65_536),
     "level_weight": (-1e3, 1e3),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
@@ -77,7 +78,9 @@ class NetworkConfig:
         proposing: what proposes moments: learned ``queries`` (DETR), or the ``frames`` themselves
             (:class:`amr.models.frame_network.FrameNetwork`, the preset ``best``), without cross-attention and
             positions.
-        space_dim: size of the space in which ``frames`` and sentences are compared for a gate; 0: no gate.
+        prototypes: sentences of the training data that ``frames`` keep with what they sound like, at most.
+        prototype_axes: principal axes of the input in which prototypes are directions, at most; each has unit
+            variance over the training data.
         level_weight: of ``frames``' scores: what each unit of the stretch's highest similarity adds to the
             logit of every moment in it. It tells recordings apart, not a recording's moments; calibration
             sets it.
@@ -116,7 +119,8 @@ class NetworkConfig:
     saliency: SaliencyHead = "projection"
     cross_mask: CrossMask = "exact"
     proposing: Proposing = "queries"
-    space_dim: int = 0
+    prototypes: int = 0
+    prototype_axes: int = 0
     level_weight: float = 0.0
     unused_text_positions: int = 0
 
@@ -179,7 +183,7 @@ def _require_consistent(config: NetworkConfig) -> None:
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    for name in ("space_dim", "level_weight"):
+    for name in ("prototypes", "prototype_axes", "level_weight"):
         if getattr(config, name):
             raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
@@ -202,5 +206,7 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
             raise ValueError(f"{name} is {getattr(config, name)!r}, proposing = frames takes {value!r} only")
     if config.level_weight and not config.similarity_channels:
         raise ValueError("level_weight is of similarities, and similarity_channels is 0")
-    if not config.space_dim and not config.similarity_channels:
-        raise ValueError("space_dim and similarity_channels are both 0: no text would reach the audio")
+    if bool(config.prototypes) != bool(config.prototype_axes):
+        raise ValueError("prototypes and prototype_axes: either both are 0 or neither is")
+    if not (config.prototypes or config.similarity_channels):
+        raise ValueError("prototypes and similarity_channels are both 0: no text would reach the audio")

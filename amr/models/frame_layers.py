@@ -3,14 +3,11 @@ with sentences in a space of its own."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from amr.models.dropout import Dropout
-from amr.models.gate import MeanPooling
 
 
 class ConvLayer(nn.Module):
@@ -73,68 +70,3 @@ class CurveLayers(nn.Module):
             curves = curves * mask.unsqueeze(-1)
         out: Tensor = self.out(functional.gelu(self.wide(curves.transpose(1, 2)).transpose(1, 2)))
         return out
-
-
-class GateLogits(NamedTuple):
-    """What the gate says of frames.
-
-    Args:
-        own: ``(batch, frames)`` float32, each item's frames under its own sentence.
-        pairs: ``(batch, frames, texts)`` float32, under every sentence; None where nobody asked.
-    """
-
-    own: Tensor
-    pairs: Tensor | None
-
-
-class SpaceGate(nn.Module):
-    """The logit of LCS-DETR's saliency gate, ``beta * cos(a, t) + alpha`` (report, eq. 2), in a space that
-    frames and sentences are mapped into for it alone.
-
-    The report compares inside the network, where one sentence a recording teaches the space. Here every frame
-    meets every sentence of the batch, so that it is taught by as many pairs as there are texts.
-
-    Args:
-        dim: size of the frames that come in.
-        text_dim: size of a text token's feature.
-        space_dim: size of the space.
-        dropout: inside the sentence's map.
-    """
-
-    def __init__(self, dim: int, text_dim: int, space_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.pooling = MeanPooling()
-        self.audio_norm = nn.LayerNorm(dim)
-        self.audio = nn.Linear(dim, space_dim)
-        self.text_in = nn.Linear(text_dim, 2 * space_dim)
-        self.text_dropout = Dropout(dropout)
-        self.text_out = nn.Linear(2 * space_dim, space_dim)
-        self.scale = nn.Parameter(torch.tensor(10.0))
-        self.shift = nn.Parameter(torch.tensor(-4.0))
-
-    def forward(
-        self, frames: Tensor, text: Tensor, text_mask: Tensor | None, *, with_pairs: bool
-    ) -> GateLogits:
-        """Compare.
-
-        Args:
-            frames: ``(batch, frames, dim)``.
-            text: ``(texts, tokens, text_dim)``; the first ``batch`` are the items' own.
-            text_mask: ``(texts, tokens)`` bool, or None.
-            with_pairs: also compare each frame with every text.
-        """
-        batch = frames.shape[0]
-        heard = functional.normalize(self.audio(self.audio_norm(frames)).float(), dim=-1)
-        meant = self.meaning(text, text_mask)
-        own = torch.einsum("btd,bd->bt", heard, meant[:batch])
-        pairs = torch.einsum("btd,nd->btn", heard, meant) if with_pairs else None
-        return GateLogits(self._logit(own), None if pairs is None else self._logit(pairs))
-
-    def meaning(self, text: Tensor, text_mask: Tensor | None) -> Tensor:
-        """``(texts, tokens, text_dim)`` to unit vectors ``(texts, space_dim)`` float32."""
-        sentence = functional.normalize(self.pooling(text.float(), text_mask), dim=-1)
-        hidden = self.text_dropout(functional.gelu(self.text_in(sentence)))
-        return functional.normalize(self.text_out(hidden).float(), dim=-1)
-
-    def _logit(self, cosine: Tensor) -> Tensor:
-        return self.scale.float() * cosine + self.shift.float()

@@ -1,5 +1,5 @@
 """What training minimises where every frame proposes: fit of the proposals inside moments, scores that know
-it, frame saliency, and the gate's pairs of frame and sentence."""
+it, and frame saliency."""
 
 from __future__ import annotations
 
@@ -86,23 +86,7 @@ def frame_losses(
         "overlap": torch.where(inside, misfit, 0.0).sum() / number,
         "score": torch.where(frame_mask, score, 0.0).sum() / number,
         "saliency": torch.where(frame_mask, saliency, 0.0).sum() / number,
-        "pairs": pair_loss(outputs, targets, inside, frame_mask) / number,
     }
-    weights = (config.l1, config.overlap, config.score, config.saliency, config.pairs)
+    weights = (config.l1, config.overlap, config.score, config.saliency)
     weighted = [weight * part for weight, part in zip(weights, parts.values(), strict=True)]
     return parts | {"total": torch.stack(weighted).sum()}
-
-
-def pair_loss(outputs: Outputs, targets: Targets, inside: Tensor, frame_mask: Tensor) -> Tensor:
-    """Cross entropy of the gate, summed: an item's frames under its own sentence shall be what its moments
-    say, and silent under every sentence that its recording is known not to answer."""
-    if outputs.pairs is None or targets.absent is None:
-        return outputs.saliency.new_zeros(())
-    batch = inside.shape[0]
-    own = torch.diagonal(outputs.pairs[..., :batch], dim1=0, dim2=2).T
-    right = functional.binary_cross_entropy_with_logits(own, inside.float(), reduction="none")
-    # A text that is absent can be the item's own; it is counted above.
-    itself = torch.eye(batch, outputs.pairs.shape[2], dtype=torch.bool, device=inside.device)
-    silent = (targets.absent & ~itself).unsqueeze(1) & frame_mask.unsqueeze(-1)
-    wrong = torch.where(silent, functional.softplus(outputs.pairs), 0.0)
-    return torch.where(frame_mask, right, 0.0).sum() + wrong.sum()

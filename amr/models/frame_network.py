@@ -2,8 +2,8 @@
 
 Where AM-DETR asks ten learned queries, here each frame says how far away the moment's two ends are that it
 lies in, and how well that fits. What the network knows of the query are curves over time: the encoder's
-joint-space similarity, which knows sounds that were never trained on, and a gate in a space of its own, which
-knows those that were. ``docs/models.md`` says what each part is worth.
+joint-space similarity, which knows sounds that were never trained on, and the prototypes of the training data
+(:mod:`amr.models.prototypes`). ``docs/models.md`` says what each part is worth.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from amr.models.config import NetworkConfig
 from amr.models.decoder import Asked
 from amr.models.dropout import Dropout
 from amr.models.frame_answers import RULED_OUT, choose
-from amr.models.frame_layers import ConvLayer, CurveLayers, SpaceGate
+from amr.models.frame_layers import ConvLayer, CurveLayers
 from amr.models.inputs import Inputs, Outputs
+from amr.models.prototypes import Prototypes
 
-# Sets the scale of the gate's logit beside the similarities.
-GATE_CURVE_SCALE = 3.0
 # Keeps a curve that never rises from being blown up.
 LEAST_PEAK = 1e-3
 SCORE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS = -3.0, 1.0, -2.0
@@ -53,12 +52,12 @@ class FrameNetwork(nn.Module):
         self.audio_dropout = Dropout(config.input_dropout)
         self.audio_projection = nn.Linear(config.audio_dim, dim)
         self.stem = conv_layer(1)
-        self.gate = SpaceGate(dim, config.text_dim, config.space_dim, dropout) if config.space_dim else None
-        self.gate_weight = nn.Parameter(torch.zeros(dim)) if config.space_dim else None
         # How far a curve must rise to count as a peak, in the encoder's own units; learned.
         self.least_peak = nn.Parameter(torch.tensor(0.3)) if config.similarity_channels else None
+        self.prototypes = _prototypes(config)
+        self.prototype_weight = nn.Parameter(torch.zeros(dim)) if config.prototypes else None
         similarities = config.similarity_channels + 2 if config.similarity_channels else 0
-        channels = similarities + (1 if config.space_dim else 0)
+        channels = similarities + (Prototypes.CHANNELS if config.prototypes else 0)
         self.curves = CurveLayers(channels, dim, kernel=config.continuity_kernel)
         # Each layer reaches twice as far as the one before: long moments are found by their far ends.
         self.convolution = nn.ModuleList(conv_layer(2**index) for index in range(config.encoder_layers))
@@ -78,16 +77,17 @@ class FrameNetwork(nn.Module):
         """Scored moments and saliency.
 
         Args:
-            inputs: a padded batch; further texts serve the gate's pairs in training.
-            negatives: negative pairs are the gate's here, so this must be off.
+            inputs: a padded batch.
+            negatives: there are no negative pairs here, so this must be off.
             negative_index, first: of other networks, unused.
         """
         del negative_index, first
         if negatives:
-            raise ValueError("the frame decoder has no negative pairs of its own: its gate sees every pair")
-        x = inputs.of_items(self.hear(inputs.audio, inputs.audio_mask))
+            raise ValueError("the frame decoder has no negative pairs")
+        audio = compressed(inputs.audio)
+        x = inputs.of_items(self.hear(audio, inputs.audio_mask))
         mask = None if inputs.audio_mask is None else inputs.of_items(inputs.audio_mask)
-        x, pairs = self.ask(x, mask, inputs)
+        x = self.ask(x, audio, mask, inputs)
         for convolution in self.convolution:
             x = convolution(x, mask)
         score, to_start, to_end, saliency = self.head(self.head_norm(x)).float().unbind(-1)
@@ -101,34 +101,41 @@ class FrameNetwork(nn.Module):
             saliency=saliency,
             frames=x,
             middles=middles,
-            pairs=pairs,
         )
         if not self.training:
             outputs = choose(outputs, inputs.frame_mask(), self.config.queries)
         return self.with_level(outputs, inputs)
 
     def hear(self, audio: Tensor, mask: Tensor | None) -> Tensor:
-        """Frames in the network's size ``(batch, frames, dim)``, before any query."""
-        audio = audio.float()
-        # Encoders' features are long-tailed: a few loud dimensions would decide the norm. (log1p is slower.)
-        audio = self.audio_norm(audio.abs().add_(1).log_().copysign_(audio))
-        out: Tensor = self.stem(self.audio_projection(self.audio_dropout(audio)), mask)
+        """Compressed frames in the network's size ``(batch, frames, dim)``, before any query."""
+        audio = self.audio_dropout(self.audio_norm(audio))
+        out: Tensor = self.stem(self.audio_projection(audio), mask)
         return out
 
-    def ask(self, x: Tensor, mask: Tensor | None, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        """Frames that know the query, and the gate's logits of all pairs."""
-        curves, pairs = [], None
+    def ask(self, x: Tensor, audio: Tensor, mask: Tensor | None, inputs: Inputs) -> Tensor:
+        """Frames that know the query, ``(batch, frames, dim)``.
+
+        Args:
+            x: of :meth:`hear`, ``(batch, frames, dim)``.
+            audio: compressed, ``(stretches, frames, audio_dim)``.
+            mask: ``(batch, frames)`` bool, or None.
+            inputs: everything else.
+        """
+        curves = []
         if self.config.similarity_channels:
             if inputs.curves is None:
                 wanted = self.config.similarity_channels
                 raise ValueError(f"this network takes {wanted} curves a frame, none given")
             curves.append(self.with_peak(inputs.curves.float(), mask))
-        gated = x
-        if self.gate is not None and self.gate_weight is not None:
-            own, pairs = self.gate(x, inputs.text, inputs.text_mask, with_pairs=self.training)
-            curves.append((own / GATE_CURVE_SCALE).unsqueeze(-1))
-            gated = x + x * own.sigmoid().unsqueeze(-1) * self.gate_weight
-        return gated + self.curves(torch.cat(curves, dim=-1), mask), pairs
+        if self.prototypes is not None and self.prototype_weight is not None:
+            batch = len(x)
+            text_mask = None if inputs.text_mask is None else inputs.text_mask[:batch]
+            heard = inputs.of_items(self.prototypes.heard(audio))
+            near = self.prototypes(heard, mask, inputs.text[:batch], text_mask, inputs.taught)
+            curves.append(near.curves)
+            x = x + x * near.logit.sigmoid().unsqueeze(-1) * self.prototype_weight
+        out: Tensor = x + self.curves(torch.cat(curves, dim=-1), mask)
+        return out
 
     def with_level(self, outputs: Outputs, inputs: Inputs) -> Outputs:
         """Scores that also know how near the stretch comes to the sentence at all.
@@ -156,6 +163,22 @@ class FrameNetwork(nn.Module):
     def first_asked(self) -> Asked | None:
         """Nothing here comes before the frames."""
         return None
+
+
+def compressed(audio: Tensor) -> Tensor:
+    """Frames ``(..., audio_dim)`` by the logarithm of their size, float32.
+
+    Encoders' features are long-tailed: a few loud dimensions would decide every norm. (log1p is slower.)
+    """
+    audio = audio.float()
+    return audio.abs().add_(1).log_().copysign_(audio)
+
+
+def _prototypes(config: NetworkConfig) -> Prototypes | None:
+    if not config.prototypes:
+        return None
+    axes = min(config.prototype_axes, config.audio_dim)
+    return Prototypes(config.audio_dim, config.text_dim, axes, config.prototypes)
 
 
 def proposals(middles: Tensor, to_start: Tensor, to_end: Tensor, mask: Tensor) -> Tensor:

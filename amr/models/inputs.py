@@ -28,6 +28,8 @@ class Inputs:
             spaced when left out.
         stretch: ``(batch,)`` int64, the row of ``audio`` that each item hears: many queries of one stretch
             share it. Left out: each item its own.
+        taught: ``(batch,)`` in [0, 1], in training: how much of what the training data say of an item's own
+            meaning its prototype may use. Clips of its own meaning sound more alike than new ones will.
     """
 
     audio: Tensor
@@ -37,6 +39,7 @@ class Inputs:
     curves: Tensor | None = None
     middles: Tensor | None = None
     stretch: Tensor | None = None
+    taught: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Inputs:
         """The same batch on another device."""
@@ -52,6 +55,7 @@ class Inputs:
             curves=moved(self.curves),
             middles=moved(self.middles),
             stretch=moved(self.stretch),
+            taught=moved(self.taught),
         )
 
     def of_items(self, x: Tensor) -> Tensor:
@@ -91,8 +95,6 @@ class Outputs:
         negative_saliency: as ``saliency``, for the same audio with another item's text.
         negative_valid: ``(batch,)`` bool, false where that text was the item's own.
         middles: ``(batch, frames)`` of :class:`Inputs`, where every frame proposes.
-        pairs: ``(batch, frames, texts)`` float32 logits of each frame under each text, where a gate is
-            trained.
     """
 
     spans: Tensor
@@ -102,7 +104,6 @@ class Outputs:
     negative_saliency: Tensor | None = None
     negative_valid: Tensor | None = None
     middles: Tensor | None = None
-    pairs: Tensor | None = None
 
     @property
     def score_logits(self) -> Tensor:

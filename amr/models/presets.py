@@ -28,7 +28,7 @@ class Recipe:
         span_jitter: largest shift of a target's ends, as a part of its width.
         relevant_windows: which windows label frames as relevant.
         max_windows: most targets an item; which are kept is drawn at random.
-        warmup_steps, ema_decay, absent_share, crop_share, contrast_texts, wordings: see
+        warmup_steps, ema_decay, absent_share, crop_share, wordings: see
             :class:`amr.training.settings.TrainSettings`; the published systems have none of them.
         seed: of every draw.
     """
@@ -48,7 +48,6 @@ class Recipe:
     ema_decay: float = 0.0
     absent_share: float = 0.0
     crop_share: float = 0.0
-    contrast_texts: int = 0
     wordings: Wordings = "paraphrases"
     seed: int = 2023
 
@@ -110,14 +109,14 @@ BEST = Preset(
         plain_cross=False,
         similarity_channels=2,
         proposing="frames",
-        space_dim=256,
+        prototypes=3072,
+        prototype_axes=256,
     ),
     loss=LossConfig(
         l1=0.3,
         overlap=1.0,
         score=1.0,
         saliency=0.3,
-        pairs=0.2,
         score_loss="quality_focal",
         negatives=False,
     ),
@@ -132,7 +131,6 @@ BEST = Preset(
         ema_decay=0.998,
         absent_share=0.3,
         crop_share=0.35,
-        contrast_texts=96,
         wordings="label",
         seed=2026,
     ),

@@ -41,7 +41,6 @@ class LossConfig:
         margin: of the ranking of relevant above irrelevant frames.
         temperature: of the contrast between relevant frames and all others.
         negatives: whether training runs negative pairs at all.
-        pairs: weight of the gate's pairs, where every frame proposes.
     """
 
     matching: MatchingCost = field(default_factory=MatchingCost)
@@ -59,7 +58,6 @@ class LossConfig:
     margin: float = 0.2
     temperature: float = 0.5
     negatives: bool = True
-    pairs: float = 0.0
 
     def to_fields(self) -> dict[str, Any]:
         """Plain JSON values, every field named."""

@@ -25,7 +25,6 @@ class Targets(NamedTuple):
         positive: ``(batch, pairs)`` int64, relevant frames to rank above ...
         negative: ``(batch, pairs)`` int64, ... these irrelevant ones.
         rankable: ``(batch,)`` bool, false where there are none of either.
-        absent: ``(batch, texts)`` bool, true where an item's recording is known not to answer a text.
     """
 
     spans: Tensor
@@ -34,7 +33,6 @@ class Targets(NamedTuple):
     positive: Tensor
     negative: Tensor
     rankable: Tensor
-    absent: Tensor | None = None
 
 
 def make_targets(

@@ -1,8 +1,7 @@
-"""The own space of a network whose gate compares frames with sentences (preset ``best``), for an index.
+"""The own space of a network with prototypes (preset ``best``), for an index: whitened frames, by direction.
 
-What the gate makes of a frame depends on its neighbours, not on the query. A recording is heard by itself and
-whole, whatever block its frames are read in: each block comes with as many frames on either side as the
-layers reach, and recordings within it lie so far apart that none reaches another.
+What becomes of a frame there depends on nothing but the frame; what a sentence becomes is the direction of
+what it sounds like.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,106 +16,63 @@ import torch
 from torch.nn import functional
 
 from amr.formats.features_rows import FeatureRows
-from amr.models.frame_layers import ConvLayer, SpaceGate
-from amr.models.frame_network import FrameNetwork
+from amr.models.frame_network import FrameNetwork, compressed
 from amr.models.inputs import pad
+from amr.models.prototypes import Prototypes, kernel
 from amr.retrieval.detr import MomentModel
-from amr.retrieval.spaces import PROBE_FRAMES, Offsets, Rows, Vector
+from amr.retrieval.spaces import PROBE_FRAMES, Rows, Vector
 
-# Axes of an index, at most. Half as many leave 5 % of the cosine's standard deviation out, these 2 %.
-AXES = 64
-# Directions of the space that are reached less than this, compared with the first, are rounding.
-LEAST_REACH = 1e-5
-# What comes after the query, and does not count here.
-BEHIND_THE_GATE = "convolution."
+# Axes of an index, at most (docs/decisions/0012-archive-search.md).
+AXES = 128
 
 
 @dataclass(frozen=True)
 class ModelSpace:
-    """Where a network's gate compares frames with sentences, by their cosine.
+    """Where a network compares frames with what sentences sound like, by their cosine.
 
     Args:
         model: its name, for the index's folder.
-        network: a network with a gate, in evaluation mode.
+        network: in evaluation mode.
+        prototypes: the network's.
     """
 
     model: str
     network: FrameNetwork
-
-    @cached_property
-    def gate(self) -> SpaceGate:
-        assert self.network.gate is not None  # the caller has looked
-        return self.network.gate
-
-    @cached_property
-    def layers(self) -> list[ConvLayer]:
-        """The layers that look at neighbours, ahead of the gate."""
-        return [
-            module
-            for name, module in self.network.named_modules()
-            if isinstance(module, ConvLayer) and not name.startswith(BEHIND_THE_GATE)
-        ]
-
-    @cached_property
-    def reach(self) -> int:
-        """How many frames to either side a frame depends on."""
-        return sum(layer_reach(layer) for layer in self.layers)
-
-    @cached_property
-    def gap(self) -> int:
-        """Masked frames between two recordings that keep them apart; each layer masks them anew."""
-        return max((layer_reach(layer) for layer in self.layers), default=0)
+    prototypes: Prototypes
 
     def probe(self, dimension: int) -> Vector:
         frames = np.random.default_rng(0).random((PROBE_FRAMES, dimension), dtype=np.float32)
-        return self.values(Rows(frames, slice(0, PROBE_FRAMES), np.array([0, PROBE_FRAMES])))
+        return self.values(Rows(frames))
 
     def basis(self) -> Vector:
-        """The ``AXES`` directions in which frames would go furthest, were the gate's normalised input white.
+        """The ``AXES`` directions that tell most of what training's sentences sound like.
 
-        They come from the weights, so that files that grow, and files beside each other, have the same. That
-        input has no mean; with the bias, no more directions than it has numbers can be reached.
+        They come from the model, so that files that grow, and files beside each other, have the same.
         """
-        norm, linear = self.gate.audio_norm, self.gate.audio
         with torch.inference_mode():
-            weight = linear.weight.double() * norm.weight.double()
-            weight = weight - weight.mean(1, keepdim=True)
-            bias = linear.weight.double() @ norm.bias.double() + linear.bias.double()
-            reached, sizes, _ = torch.linalg.svd(torch.cat((weight, bias[:, None]), 1), full_matrices=False)
-        kept = reached[:, sizes > LEAST_REACH * sizes[0]][:, :AXES]
-        basis: Vector = kept.T.float().cpu().numpy()
+            known = self.prototypes.support[self.prototypes.support.abs().sum(1) > 0]
+            sounds = functional.normalize(
+                kernel(known, self.prototypes.support) @ self.prototypes.duals, dim=-1
+            )
+            _, _, directions = torch.linalg.svd(sounds.double(), full_matrices=True)
+        basis: Vector = directions[:AXES].float().cpu().numpy()
         return basis
 
     def read(self, features: FeatureRows, first: int, stop: int) -> Rows:
-        start = features.start
-        begins = int(np.searchsorted(start, first, side="right")) - 1
-        ends = int(np.searchsorted(start, stop - 1, side="right"))
-        low = max(int(start[begins]), first - self.reach)
-        high = min(int(start[ends]), stop + self.reach)
-        borders = np.unique(np.clip(start[begins : ends + 1], low, high)) - low
-        return Rows(features.rows(low, high), slice(first - low, stop - low), borders.astype(np.int64))
+        return Rows(features.rows(first, stop))
 
     def values(self, rows: Rows) -> Vector:
-        place = places_apart(rows.borders, self.gap)
-        frames = np.zeros((int(place[-1]) + 1, rows.frames.shape[1]), dtype=np.float32)
-        mask = np.zeros(len(frames), dtype=np.bool_)
-        frames[place], mask[place] = rows.frames, True
-        device = self.gate.audio.weight.device
+        frames = torch.from_numpy(rows.frames.astype(np.float32)).to(self.prototypes.duals.device)
         with torch.inference_mode():
-            heard = self.network.hear(
-                torch.from_numpy(frames)[None].to(device), torch.from_numpy(mask)[None].to(device)
-            )
-            wanted = heard[0, torch.from_numpy(place[rows.wanted]).to(device)]
-            mapped = self.gate.audio(self.gate.audio_norm(wanted)).float()
-            values: Vector = functional.normalize(mapped, dim=-1).cpu().numpy()
+            values: Vector = self.prototypes.heard(compressed(frames)).cpu().numpy()
         return values
 
     def meaning(self, tokens: npt.NDArray[np.floating]) -> Vector:
-        """``(dimensions,)`` of a query's tokens ``(tokens, text_dim)``."""
+        """``(dimensions,)`` of a query's tokens ``(tokens, text_dim)``, a unit vector."""
         padded, _ = pad([tokens[: self.network.config.max_tokens]])
         with torch.inference_mode():
-            meant = self.gate.meaning(padded.to(self.gate.audio.weight.device), None)
-        vector: Vector = meant[0].cpu().numpy()
+            meant = self.prototypes.meaning(padded.to(self.prototypes.duals.device), None)
+            vector: Vector = functional.normalize(meant, dim=-1)[0].cpu().numpy()
         return vector
 
     @contextmanager
@@ -134,24 +89,6 @@ class ModelSpace:
 def own_space(model: MomentModel) -> ModelSpace | None:
     """The space of its own in which a model compares frames with sentences; None where it has none."""
     network = model.network
-    if not isinstance(network, FrameNetwork) or network.gate is None:
+    if not isinstance(network, FrameNetwork) or network.prototypes is None:
         return None
-    return ModelSpace(model.name, network)
-
-
-def layer_reach(layer: ConvLayer) -> int:
-    """How many frames to either side one layer looks."""
-    (kernel,), (dilation,) = layer.depthwise.kernel_size, layer.depthwise.dilation
-    return kernel // 2 * dilation
-
-
-def places_apart(borders: Offsets, gap: int) -> npt.NDArray[np.int64]:
-    """Where each frame goes when ``gap`` frames are put between recordings.
-
-    Args:
-        borders: ``(recordings + 1,)`` from 0 on.
-        gap: frames between two recordings.
-    """
-    owner = np.repeat(np.arange(len(borders) - 1), np.diff(borders))
-    places: npt.NDArray[np.int64] = np.arange(int(borders[-1])) + gap * owner
-    return places
+    return ModelSpace(model.name, network, network.prototypes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,32 +18,21 @@ Vector = npt.NDArray[np.float32]
 Offsets = npt.NDArray[np.int64]
 
 PROBE_FRAMES = 4
-NO_BORDERS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Frames of a feature file, and all that decides what they become in a space.
+    """Frames of a feature file, which alone decide what they become in a space.
 
     Args:
-        frames: ``(count, dimension)`` as stored: the frames that are meant and their context.
-        wanted: which of them are meant.
-        borders: ``(recordings + 1,)``, where in ``frames`` each recording's part begins and ends; empty for
-            spaces where every frame is by itself.
+        frames: ``(count, dimension)`` as stored.
     """
 
     frames: StoredFrames
-    wanted: slice
-    borders: Offsets = field(default_factory=lambda: NO_BORDERS)
 
     def digest(self) -> bytes:
         """Equal for equal rows."""
-        found = hashlib.sha256(self.frames.data)
-        if len(self.borders):
-            found.update(
-                np.array([self.wanted.start, self.wanted.stop, *self.borders], dtype="<i8").tobytes()
-            )
-        return found.digest()
+        return hashlib.sha256(self.frames.data).digest()
 
 
 class Space(Protocol):
@@ -90,7 +79,7 @@ class JointSpace:
         return None
 
     def read(self, features: FeatureRows, first: int, stop: int) -> Rows:
-        return Rows(features.rows(first, stop), slice(0, stop - first))
+        return Rows(features.rows(first, stop))
 
     def values(self, rows: Rows) -> Vector:
         return self.encoder.joint_audio(rows.frames.astype(np.float32))

@@ -40,8 +40,7 @@ class Batch:
         kept: ``(batch, targets)`` which of the windows are targets; -1 for none.
         negative: ``(batch,)`` place in the batch whose text is each item's negative; its own place where
             every text of the batch is answered by its recording.
-        meaning: ``(batch,)`` what each text asks for.
-        others: ``(texts,)`` items whose own queries every frame of the batch is also compared with.
+        taught: ``(batch,)`` see :class:`amr.models.inputs.Inputs`.
         noise_key, jitter_key: of the draws that are made where the tensors are.
     """
 
@@ -55,8 +54,7 @@ class Batch:
     is_window: BoolArray
     kept: IntArray
     negative: IntArray
-    meaning: IntArray
-    others: IntArray
+    taught: FloatArray
     noise_key: int
     jitter_key: int
 
@@ -121,8 +119,7 @@ def draw_batch(
         is_window=is_window,
         kept=draw_targets(is_window, items, settings.max_windows, key("windows")),
         negative=find_negatives(corpus, corpus.recording[items], meaning),
-        meaning=meaning,
-        others=draw_others(corpus, items, settings.contrast_texts, key("others")),
+        taught=uniform(key("taught"), items, 1)[:, 0],
         noise_key=key("frames"),
         jitter_key=key("jitter"),
     )
@@ -231,12 +228,6 @@ def draw_targets(is_window: BoolArray, items: IntArray, most: int, key: int) -> 
     return np.where(np.arange(width) < number[:, None], kept, -1)
 
 
-def draw_others(corpus: Corpus, items: IntArray, count: int, key: int) -> IntArray:
-    """``(count,)`` items, drawn for the batch by its first one."""
-    found: IntArray = (uniform(key, items[:1], count)[0] * len(corpus)).astype(np.int64)
-    return np.minimum(found, len(corpus) - 1)
-
-
 def find_negatives(corpus: Corpus, recording: IntArray, meaning: IntArray) -> IntArray:
     """``(batch,)`` for each item the next in the batch whose query its recording does not answer.
 
@@ -268,8 +259,7 @@ def gather_chunk(
     )
     mine = np.arange(len(batch))[part]
     strangers, negative_index = place_negatives(mine, batch.negative[part])
-    others = np.array([corpus.wordings[item][0] for item in batch.others], dtype=np.int64)
-    texts = np.concatenate([batch.text[mine], batch.text[strangers], others])
+    texts = np.concatenate([batch.text[mine], batch.text[strangers]])
     text, text_mask = corpus.tokens.gather(
         texts, np.zeros_like(texts), np.minimum(corpus.tokens.counts[texts], max_tokens), device
     )
@@ -294,8 +284,6 @@ def gather_chunk(
         alone=batch.cropped[part],
     )
     middles = corpus.middles(batch.recording[part], batch.first[part], batch.count[part], device)
-    asked = np.concatenate([batch.meaning[mine], batch.meaning[strangers], corpus.meaning[batch.others]])
-    absent = ~corpus.is_heard(batch.recording[part][:, None], asked[None, :])
     return Chunk(
         inputs=Inputs(
             audio=audio,
@@ -304,9 +292,10 @@ def gather_chunk(
             text_mask=text_mask,
             curves=curves,
             middles=middles,
+            taught=on_device(batch.taught[part], device),
         ),
         negative_index=on_device(negative_index, device),
-        targets=keep_targets(targets, batch.kept[part], device)._replace(absent=on_device(absent, device)),
+        targets=keep_targets(targets, batch.kept[part], device),
     )
 
 

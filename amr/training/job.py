@@ -14,7 +14,9 @@ from amr.encoders.base import EncoderIdentity
 from amr.errors import AmrError, ExitCode, InputError
 from amr.models.build import Network, build_network
 from amr.models.checkpoint import shape_problem
+from amr.models.frame_network import FrameNetwork
 from amr.training.corpus import Corpus
+from amr.training.measure import measure
 from amr.training.plan import Plan
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -120,6 +122,8 @@ def new_network(job: Job, device: torch.device) -> Network:
         if problem:
             raise InputError(f"the model to start from does not fit: {problem}", where="--init")
         network.load_state_dict(dict(job.start))
+    elif isinstance(network, FrameNetwork):
+        measure(network, job.train)
     return network.to(device)
 
 

@@ -32,7 +32,6 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "validate_epochs": (1, 1_000_000),
     "patience": (0, 1_000_000),
     "chunk_frames": (0, 100_000_000),
-    "contrast_texts": (0, 100_000),
 }
 
 
@@ -64,8 +63,6 @@ class TrainSettings:
             were all of the recording: sounds then fill more of what is heard, as in short recordings.
         wordings: which sentences an item is asked with, drawn anew each epoch: its ``own`` query; that or its
             ``paraphrases``, where the annotation lists some; or any query of the same ``label``.
-        contrast_texts: texts of other items that the gate of ``proposing = frames`` also compares each frame
-            with; where the recording is annotated with one, that pair is left out.
         ema_decay: weights are averaged after every step with this decay; the average is what is validated and
             kept. 0: no average.
         validate_epochs: epochs from one validation to the next; the last epoch is always validated.
@@ -95,7 +92,6 @@ class TrainSettings:
     absent_share: float = 0.0
     crop_share: float = 0.0
     wordings: Wordings = "paraphrases"
-    contrast_texts: int = 0
     ema_decay: float = 0.0
     validate_epochs: int = 1
     metric: str = "mAP"

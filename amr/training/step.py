@@ -33,6 +33,8 @@ CPU_CHUNK_FRAMES_BFLOAT16 = 2048
 """Products are so fast then that what each chunk costs anew, casting the weights above all, shows."""
 GPU_CHUNK_FRAMES = 131_072
 """A batch of 2,000 stretches of 60 frames at once; 22 MB a stretch without mixed precision."""
+BUFFER = "buffer "
+"""Ahead of a buffer's name in a state."""
 FIRST_EMA_STEPS = 10
 """The average starts nearly as the weights themselves: decay ``min(d, (1 + t) / (10 + t))`` at step t."""
 
@@ -56,7 +58,7 @@ class ChunkJob:
 def part_names(loss: LossConfig, proposing: str) -> list[str]:
     """The parts of the loss that a run reports, ``total`` first."""
     if proposing == "frames":
-        return ["total", "l1", "overlap", "score", "saliency", "pairs"]
+        return ["total", "l1", "overlap", "score", "saliency"]
     saliency = ["ranking", "contrast", "negative_pair"] if loss.saliency else []
     return ["total", "l1", "overlap", "score", "auxiliary", *saliency]
 
@@ -80,7 +82,8 @@ class Stepper:
         self.processes = processes
         self.flat = FlatParameters(network)
         self.device = self.flat.values.device
-        processes.share_first(self.flat.values)
+        for values in (self.flat.values, *self.flat.buffers.values()):
+            processes.share_first(values)
         self.average = self.flat.values.clone() if plan.training.ema_decay else None
         self.parts = part_names(plan.loss, plan.network.proposing)
         self._buffer = torch.zeros(len(self.flat) + len(self.parts), device=self.device)
@@ -227,12 +230,15 @@ class Stepper:
         tensors = {"weights": self.flat.values, "sums": self.sums, **moments}
         if self.average is not None:
             tensors["average"] = self.average
+        tensors |= {BUFFER + name: buffer for name, buffer in self.flat.buffers.items()}
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of :meth:`state`."""
         self.flat.values.copy_(tensors["weights"])
         self.sums.copy_(tensors["sums"])
+        for name, buffer in self.flat.buffers.items():
+            buffer.copy_(tensors[BUFFER + name])
         if self.average is not None:
             self.average.copy_(tensors["average"])
         if "exp_avg" in tensors:

@@ -1,0 +1,107 @@
+"""What a network takes from its training data in closed form, before any gradient: how frames are whitened,
+and what sentences sound like."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from amr.models.frame_network import FrameNetwork, compressed
+from amr.models.prototypes import Prototypes, even
+from amr.training.corpus import Corpus
+from amr.training.draws import IntArray
+
+MEASURED_FRAMES = 65_536
+"""Training frames whose mean and covariance stand for all."""
+BLOCK_FRAMES = 16_384
+"""Frames that are whitened at once."""
+
+
+def measure(network: FrameNetwork, corpus: Corpus) -> None:
+    """Set what ``network`` does not learn by gradients."""
+    known = network.prototypes
+    if known is None:
+        return
+    with torch.no_grad():
+        known.whitening.fit(even(compressed(sample(corpus.frames.values))))
+        prototypes = prototypes_of(known, corpus)
+        text, meaning = sentences_of(corpus, set(prototypes), capacity=len(known.support))
+        if len(text) == 0:
+            return
+        row = {each: place for place, each in enumerate(prototypes)}
+        tokens, mask = corpus.tokens.gather(
+            text,
+            np.zeros_like(text),
+            np.minimum(corpus.tokens.counts[text], network.config.max_tokens),
+            torch.device("cpu"),
+        )
+        known.fit(
+            known.sentences(tokens, mask),
+            torch.tensor([row[each] for each in meaning.tolist()]),
+            torch.stack(list(prototypes.values())),
+        )
+
+
+def sample(frames: Tensor) -> Tensor:
+    """At most ``MEASURED_FRAMES`` of ``frames (count, dim)``, evenly over all, float32 on the CPU."""
+    places = torch.linspace(0, len(frames) - 1, min(len(frames), MEASURED_FRAMES), dtype=torch.float64)
+    return frames.index_select(0, places.long().to(frames.device)).float().cpu()
+
+
+def prototypes_of(known: Prototypes, corpus: Corpus) -> dict[int, Tensor]:
+    """The mean direction of the whitened frames in the moments of each meaning, unit vectors ``(axes,)``.
+
+    Each item counts the same, however long its moments are.
+    """
+    items = np.flatnonzero(corpus.num_windows > 0)
+    rows = [rows_of(corpus, item) for item in items.tolist()]
+    total = torch.zeros(corpus.meanings, known.duals.shape[1])
+    for first, stop in blocks([len(each) for each in rows]):
+        place = torch.from_numpy(np.concatenate(rows[first:stop]))
+        values = corpus.frames.values
+        heard = known.heard(compressed(values.index_select(0, place.to(values.device)).float().cpu()))
+        counts = torch.tensor([len(each) for each in rows[first:stop]])
+        owner = torch.repeat_interleave(torch.from_numpy(corpus.meaning[items[first:stop]]), counts)
+        share = torch.repeat_interleave(1 / counts, counts).unsqueeze(-1)
+        total.index_add_(0, owner, heard * share)
+    found = np.unique(corpus.meaning[items]).tolist()
+    return {each: functional.normalize(total[each], dim=0) for each in found}
+
+
+def rows_of(corpus: Corpus, item: int) -> IntArray:
+    """The frames of a training set that lie in an item's moments, each once."""
+    recording = int(corpus.recording[item])
+    grid = corpus.grid(recording)
+    inside = [grid.frames_between(start_s, end_s) for start_s, end_s in corpus.windows_of(item).tolist()]
+    found: IntArray = np.unique(np.concatenate([np.arange(each.start, each.stop) for each in inside]))
+    return found + int(corpus.frames.start[recording])
+
+
+def blocks(sizes: list[int]) -> list[tuple[int, int]]:
+    """Neighbours with about ``BLOCK_FRAMES`` frames together, as (first, stop)."""
+    ends = np.cumsum(sizes)
+    found, first = [], 0
+    while first < len(sizes):
+        before = int(ends[first - 1]) if first else 0
+        stop = max(first + 1, int(np.searchsorted(ends, before + BLOCK_FRAMES, side="right")))
+        found.append((first, stop))
+        first = stop
+    return found
+
+
+def sentences_of(corpus: Corpus, meanings: set[int], *, capacity: int) -> tuple[IntArray, IntArray]:
+    """The texts that ask for one of ``meanings``, each once, and what they ask for; ``capacity`` at most,
+    evenly over all."""
+    asked = {
+        int(text): int(meaning)
+        for meaning, texts in zip(corpus.meaning.tolist(), corpus.wordings, strict=True)
+        if meaning in meanings
+        for text in texts
+    }
+    places = sorted(asked.items(), key=lambda pair: (pair[1], pair[0]))
+    if len(places) > capacity:
+        places = [places[int(place)] for place in np.linspace(0, len(places) - 1, capacity)]
+    texts, found = np.array(places, dtype=np.int64).reshape(-1, 2).T
+    return texts, found
