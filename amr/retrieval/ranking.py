@@ -19,13 +19,13 @@ from amr.retrieval.window import WindowOptions
 BLOCK_ROWS = 8192
 
 # What a cosine of the own space counts for, and a similarity of the joint space, in steps of the window's
-# score (``WindowOptions.score_scale``). A trained network ranks mostly by its gate, and by similarity for
+# score (``WindowOptions.score_scale``). A network with prototypes ranks mostly by them, and by similarity for
 # sounds that it was not trained on; docs/archive.md says how often what it finds is then on the list.
 COSINE_WEIGHT = 10.0
-SIMILARITY_WEIGHT = 0.8
+SIMILARITY_WEIGHT = 0.4
 # How much of a recording's own level is taken from each: what stands out goes before what lasts throughout.
 # Of the similarity little, since its highest value is part of a calibrated model's scores.
-COSINE_LEVEL = 0.3
+COSINE_LEVEL = 0.6
 SIMILARITY_LEVEL = 0.25
 # What may be left unread of either index for the sum: it needs neither as exactly as a search by similarity
 # alone.
