@@ -117,13 +117,13 @@ def test_the_index_lists_what_the_frames_list(feats: Path, opened: list[FeatureR
     for query in QUERIES:
         [[similarity, rank]] = exact.curves(query)
         [[similarity_near, rank_near]] = near.curves(query)
-        assert 0 < np.abs(rank - rank_near).max() < 0.1 * np.ptp(rank)
+        assert 0 < np.abs(rank - rank_near).max() < 0.3 * np.ptp(rank)
         assert 0 < np.abs(similarity - similarity_near).max() < 0.1 * np.ptp(similarity)
         one, other = (
             [each.number for each in searched.shortlist(query, 12, 10, recordings=False)]
             for searched in (exact, near)
         )
-        assert len({*one} & {*other}) >= 8  # of 12; in a space this small 5 % is much
+        assert len({*one} & {*other}) >= 8  # of 12; in a space this small what may be left out is much
 
 
 def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[FeatureRows]) -> None:

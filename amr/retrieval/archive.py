@@ -24,7 +24,7 @@ from amr.moments import FrameGrid
 from amr.retrieval.excerpts import Candidate, Excerpt, ExcerptFinder, Stretch
 from amr.retrieval.find import WindowFinder
 from amr.retrieval.index import LEFT_OUT
-from amr.retrieval.ranking import OWN_LEFT_OUT, OWN_OPTIONS, ArchivePart, OwnSpace, together
+from amr.retrieval.ranking import JOINT_LEFT_OUT, OWN_OPTIONS, ArchivePart, OwnSpace, together
 from amr.retrieval.search import AnswerOptions, identified, prediction
 from amr.retrieval.window import WindowOptions, find_runs
 
@@ -137,7 +137,7 @@ class Archive:
         [vector] = self.window.joint_text([query.text])
         [tokens] = self.window.sentences.tokens([query])
         meaning = None if self.own is None else self.own.meaning(tokens)
-        left_out = LEFT_OUT if self.own is None else OWN_LEFT_OUT
+        left_out = LEFT_OUT if self.own is None else JOINT_LEFT_OUT
         for part in self.parts:
             similarity = part.similarity(self.window.encoder, vector, left_out)
             rank = similarity

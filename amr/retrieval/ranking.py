@@ -27,9 +27,10 @@ SIMILARITY_WEIGHT = 0.4
 # Of the similarity little, since its highest value is part of a calibrated model's scores.
 COSINE_LEVEL = 0.6
 SIMILARITY_LEVEL = 0.25
-# What may be left unread of either index for the sum: it needs neither as exactly as a search by similarity
-# alone.
-OWN_LEFT_OUT = 0.05
+# What may be left unread of the own index, and of the joint one beside it, for the sum: it needs neither as
+# exactly as a search by similarity alone.
+OWN_LEFT_OUT = 0.2
+JOINT_LEFT_OUT = 0.1
 # The sum's scores rank and mean nothing else: no level is certain, and none is as good as one.
 OWN_OPTIONS = WindowOptions(certain=None, score_centre=5.0, score_scale=2.0)
 
