@@ -109,9 +109,10 @@ def test_a_recording_that_fits_gets_the_networks_own_answer(preset: str) -> None
         assert 0 <= answer.saliency.min() <= answer.saliency.max() <= 1
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
-def test_batch_size_and_company_change_nothing(batch_size: int) -> None:
-    model = MomentModel(checkpoint(), batch_size=batch_size)
+def test_batch_size_threads_and_company_change_nothing(batch_size: int, threads: int) -> None:
+    model = MomentModel(checkpoint(), batch_size=batch_size, threads=threads)
     asks = [ask(frames, seed=n, tokens=1 + n % 4) for n, frames in enumerate((3, 55, 20, 1, 31, 20))]
     together = model.predict(asks)
     for one, answer in zip(asks, together, strict=True):
@@ -133,7 +134,7 @@ def test_queries_of_one_recording_are_answered_as_if_alone(preset: str) -> None:
 
 
 def test_answers_come_in_order_and_asks_are_taken_as_needed() -> None:
-    model = MomentModel(checkpoint(), batch_size=2)
+    model = MomentModel(checkpoint(), batch_size=2, threads=1)
     taken = []
 
     def asks() -> Iterator[Ask]:
@@ -274,7 +275,7 @@ def test_finder_encodes_each_query_once_and_answers_in_order() -> None:
 
 
 def test_a_long_recording_goes_through_in_batches_and_stays_inside_itself() -> None:
-    model = MomentModel(checkpoint(), batch_size=8)
+    model = MomentModel(checkpoint(), batch_size=8, threads=1)
     sizes = []
     model.network.register_forward_hook(lambda _, given, __: sizes.append(given[0].audio.shape[:2]))
     one = ask(3_001)

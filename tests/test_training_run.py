@@ -16,10 +16,10 @@ from training_world import IDENTITY, World, query, record, tiny_plan
 
 from amr.errors import ExitCode, InputError
 from amr.models.checkpoint import read_checkpoint
+from amr.models.lanes import Lanes
 from amr.training import run as run_module
 from amr.training.corpus import Corpus
 from amr.training.job import Files, Job, LossNotFiniteError, Outcome, StoppedError
-from amr.training.lanes import Lanes
 from amr.training.plan import Plan
 from amr.training.processes import Processes
 from amr.training.run import Run

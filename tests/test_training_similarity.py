@@ -10,9 +10,9 @@ import torch
 from training_world import DIM, IDENTITY, SOUNDS, World, tiny_plan
 
 from amr.models.inputs import similarity_curves
+from amr.models.lanes import Lanes
 from amr.models.network import MomentNetwork
 from amr.training.batches import draw_batch, gather_chunk
-from amr.training.lanes import Lanes
 from amr.training.loading import LoadOptions
 from amr.training.processes import Processes
 from amr.training.step import Stepper

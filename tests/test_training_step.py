@@ -10,11 +10,11 @@ import pytest
 import torch
 from training_world import World, query, record, tiny_plan
 
+from amr.models.lanes import Lanes
 from amr.models.losses import total_loss
 from amr.models.network import MomentNetwork
 from amr.training.batches import draw_batch, gather_chunk
 from amr.training.corpus import Corpus
-from amr.training.lanes import Lanes
 from amr.training.plan import Plan
 from amr.training.processes import Processes
 from amr.training.step import ChunkJob, Stepper

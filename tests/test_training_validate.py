@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from training_world import IDENTITY, World, query, record, tiny_plan
 
 from amr.models.checkpoint import Checkpoint
+from amr.models.lanes import Lanes
 from amr.models.network import MomentNetwork
 from amr.moments import FrameGrid
 from amr.retrieval.detr import Ask, MomentModel
 from amr.training.corpus import Corpus
-from amr.training.lanes import Lanes
 from amr.training.plan import Plan
 from amr.training.processes import Processes
 from amr.training.step import Stepper

@@ -38,11 +38,11 @@ from amr.formats.features import FeatureReader, open_features
 from amr.formats.notices import Notices
 from amr.formats.streams import STDIO, require_writable
 from amr.models.checkpoint import Checkpoint, read_checkpoint
+from amr.models.lanes import Lanes
 from amr.models.lighthouse import is_archive, read_lighthouse
 from amr.processors import free_processors
 from amr.training.corpus import Corpus
 from amr.training.job import Files, Job, Outcome
-from amr.training.lanes import Lanes
 from amr.training.loading import LoadOptions, load_corpus
 from amr.training.placing import placed
 from amr.training.processes import Processes, expected_processes, joined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from amr.models.checkpoint import UNKNOWN_ENCODER, Checkpoint, read_checkpoint
 from amr.models.config import NetworkConfig
 from amr.models.frame_answers import LEAST_SCORE
 from amr.models.inputs import Outputs, pad_inputs, similarity_curves
+from amr.models.lanes import Lanes
 from amr.models.lighthouse import is_archive, read_lighthouse
 from amr.models.spans import to_ends
 from amr.moments import FrameGrid, ScoredMoment
+from amr.processors import free_processors
 from amr.retrieval.detr_windows import (
     Heard,
     cut,
@@ -84,6 +86,7 @@ class MomentModel:
         device: where it runs.
         batch_size: windows in one pass; it bounds the memory and changes no result but by rounding. Left
             out: what suits the device.
+        threads: that each work off a batch alone; left out: one a processor, or one for a GPU.
         name: what indexes of its own space are called.
     """
 
@@ -93,13 +96,15 @@ class MomentModel:
         *,
         device: str | torch.device = "cpu",
         batch_size: int | None = None,
+        threads: int | None = None,
         name: str = "model",
     ) -> None:
         self.checkpoint = checkpoint
         self.name = name
         self.device = torch.device(device)
-        suits = CPU_BATCH_SIZE if self.device.type == "cpu" else BATCH_SIZE
-        self.batch_size = batch_size or suits
+        on_cpu = self.device.type == "cpu"
+        self.batch_size = batch_size or (CPU_BATCH_SIZE if on_cpu else BATCH_SIZE)
+        self.threads = threads or (free_processors() if on_cpu else 1)
         self.network: Network = checkpoint.build().to(self.device)
         with torch.inference_mode():
             self._first = self.network.first_asked()
@@ -143,7 +148,7 @@ class MomentModel:
         """One answer an ask, in order; batches go across recordings and queries.
 
         Args:
-            asks: taken as they are needed: no more are held than one batch spans.
+            asks: taken as they are needed: no more are held than a few batches span.
             nms: drop moments that overlap a better one by more than this IoU; none are dropped when left out.
             top_k: at most this many moments an answer.
 
@@ -151,7 +156,18 @@ class MomentModel:
             InputError: frames or tokens that the network cannot take; says whose.
         """
         waiting: deque[_Pending] = deque()
-        batch: list[tuple[_Pending, range]] = []
+        with Lanes(self.threads) as lanes:
+            for heard in lanes.map(self._run, self._batches(asks, waiting)):
+                for pending, window, answer in heard:
+                    pending.hear(window, *answer)
+                while waiting and waiting[0].is_complete:
+                    yield waiting.popleft().answer(nms, top_k)
+        for pending in waiting:
+            yield pending.answer(nms, top_k)
+
+    def _batches(self, asks: Iterable[Ask], waiting: deque[_Pending]) -> Iterator[_Batch]:
+        """Windows of asks, ``batch_size`` at a time; the asks go to ``waiting``."""
+        batch: _Batch = []
         for ask in asks:
             self._require_takes(ask)
             pending = _Pending(ask, ask.windows(self.config.window_frames))
@@ -159,14 +175,10 @@ class MomentModel:
             for window in pending.windows:
                 batch.append((pending, window))
                 if len(batch) == self.batch_size:
-                    self._run(batch)
-                    batch.clear()
-            while waiting and waiting[0].is_complete:
-                yield waiting.popleft().answer(nms, top_k)
+                    yield batch
+                    batch = []
         if batch:
-            self._run(batch)
-        for pending in waiting:
-            yield pending.answer(nms, top_k)
+            yield batch
 
     def _require_takes(self, ask: Ask) -> None:
         for what, array, size in (
@@ -184,8 +196,8 @@ class MomentModel:
         if self.config.similarity_channels and ask.similarity is None:
             raise InputError("the model takes each frame's similarity to the query", where=ask.name)
 
-    def _run(self, batch: Sequence[tuple[_Pending, range]]) -> None:
-        """The network on a batch of windows; the answers go to where the windows came from."""
+    def _run(self, batch: _Batch) -> list[tuple[_Pending, range, _HeardArrays]]:
+        """The network on a batch of windows: what it says of each."""
         channels = self.config.similarity_channels
         # Queries of one recording come one after another and share what is heard of it.
         stretches = {p.heard_as(w): p.frames(w) for p, w in batch}
@@ -199,8 +211,11 @@ class MomentModel:
         )
         with torch.inference_mode():
             outputs = self.network(inputs.to(self.device), first=self._first)
-        for (pending, window), answer in zip(batch, _answers(outputs), strict=True):
-            pending.hear(window, *answer)
+            answers = _answers(outputs)
+        return [(pending, window, answer) for (pending, window), answer in zip(batch, answers, strict=True)]
+
+
+_HeardArrays = tuple[FloatArray, FloatArray, FloatArray]
 
 
 class _Pending:
@@ -255,7 +270,10 @@ class _Pending:
         return Answer(moments[:top_k], saliency)
 
 
-def _answers(outputs: Outputs) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+_Batch = list[tuple[_Pending, range]]
+
+
+def _answers(outputs: Outputs) -> Iterator[_HeardArrays]:
     """Ends, scores and saliency of each item, as arrays."""
     ends = to_ends(outputs.spans[-1]).cpu().numpy()
     scores = outputs.score_logits[-1].sigmoid().cpu().numpy()

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from amr.errors import InputError
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from amr.models.lanes import Lanes
 from amr.training.batches import Batch, draw_batch
 from amr.training.draws import IntArray
 from amr.training.job import Job, LossNotFiniteError, Outcome, StoppedError, new_network, require_metric
 from amr.training.journal import Journal
-from amr.training.lanes import Lanes
 from amr.training.order import epoch_batches
 from amr.training.plan import completed, differences
 from amr.training.precision import gone_on_with

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from amr.models.build import Network
+from amr.models.lanes import Lanes
 from amr.models.losses import total_loss
 from amr.models.score_losses import LossConfig
 from amr.training.batches import Batch, gather_chunk
 from amr.training.corpus import Corpus
 from amr.training.draws import key_of
-from amr.training.lanes import Lanes
 from amr.training.masks import MaskPools
 from amr.training.order import chunks, share
 from amr.training.parameters import FlatParameters

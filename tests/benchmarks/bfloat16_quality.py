@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from training_world import IDENTITY, World, tiny_plan
 
 from amr.metrics.student import t_quantile
+from amr.models.lanes import Lanes
 from amr.training.corpus import Corpus
 from amr.training.job import Files, Job
-from amr.training.lanes import Lanes
 from amr.training.processes import Processes
 from amr.training.run import Run
 

@@ -238,7 +238,7 @@ class OurLoop:
         from amr.formats.features import open_features
         from amr.formats.notices import Notices
         from amr.models.build import build_network
-        from amr.training.lanes import Lanes
+        from amr.models.lanes import Lanes
         from amr.training.loading import LoadOptions, load_corpus
         from amr.training.placing import placed
         from amr.training.processes import Processes

@@ -18,9 +18,9 @@ import torch
 from amr.formats.annotations import read_annotations
 from amr.formats.features import open_features
 from amr.formats.notices import Notices
+from amr.models.lanes import Lanes
 from amr.models.network import MomentNetwork
 from amr.training.batches import draw_batch
-from amr.training.lanes import Lanes
 from amr.training.loading import LoadOptions, load_corpus
 from amr.training.plan import Plan
 from amr.training.processes import Processes

@@ -1,6 +1,7 @@
-"""Chunks of a batch worked off by several threads, with a result that no thread can change.
+"""Jobs worked off by several threads, in order, with a result that no thread can change: chunks of a training
+batch, batches of windows in prediction.
 
-Each chunk is computed by one thread alone, has draws of its own, and hands back its result; the results are
+Each is computed by one thread alone, has draws of its own, and hands back its result; the results are
 taken in order. So the sum is the same to the last bit on one core or on many, and with a busy neighbour a run
 loses its share of the machine and no more: OpenMP's threads, which wait for one another inside every
 operation by spinning, lose many times that.
