@@ -80,6 +80,17 @@ def test_less_is_known_of_sentences_far_from_all() -> None:
     assert lengths[0] > 0.8 > 0.1 > lengths[1]
 
 
+def test_a_meaning_without_a_sentence_is_passed_over() -> None:
+    torch.manual_seed(0)
+    sentences, wanted = unit(4, TEXT_DIM), unit(3, AXES)
+    found = []
+    for meaning, prototypes in (([0, 0, 2, 2], wanted), ([0, 0, 1, 1], wanted[[0, 2]])):
+        one = Prototypes(AUDIO_DIM, TEXT_DIM, AXES, 4)
+        one.fit(sentences, torch.tensor(meaning), prototypes)
+        found.append(one.meaning(sentences[:, None], None, torch.zeros(4)))
+    assert torch.equal(*found)
+
+
 def test_room_that_is_left_changes_nothing() -> None:
     (exact, sentences, _), (roomy, _, _) = fitted(len(MEANING)), fitted(20)
     asked = torch.cat((sentences, unit(2, TEXT_DIM)))[:, None]

@@ -64,9 +64,10 @@ class Whitening(nn.Module):
         The result is rounded to float16, so that the order of the sums, and with it the number of threads,
         does not show.
         """
-        frames = frames.double()
-        mean = frames.mean(0)
-        variance, axes = torch.linalg.eigh((frames - mean).T @ (frames - mean) / len(frames))
+        centred = frames.to(torch.float64, copy=True)
+        mean = centred.mean(0)
+        centred -= mean
+        variance, axes = torch.linalg.eigh(centred.T @ centred / len(frames))
         variance, axes = variance.flip(0), axes.flip(1)[:, : self.axes.shape[1]]
         axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
         floor = WHITENING_FLOOR * variance.mean() + LEAST_VARIANCE

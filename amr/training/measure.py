@@ -35,10 +35,10 @@ def measure(network: FrameNetwork, corpus: Corpus) -> None:
             text,
             np.zeros_like(text),
             np.minimum(corpus.tokens.counts[text], network.config.max_tokens),
-            torch.device("cpu"),
+            corpus.tokens.values.device,
         )
         known.fit(
-            known.sentences(tokens, mask),
+            known.sentences(tokens.cpu(), None if mask is None else mask.cpu()),
             torch.tensor([row[each] for each in meaning.tolist()]),
             torch.stack(list(prototypes.values())),
         )
