@@ -31,6 +31,10 @@ def records(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+# Of examples/queries.jsonl.
+BLEATS = [(0.0, 1.9), (4.9, 6.0), (10.0, 11.4), (15.1, 16.1), (19.0, 20.1), (24.0, 25.6)]
+
+
 def overlap_s(window: list[float], start_s: float, end_s: float) -> float:
     return min(window[1], end_s) - max(window[0], start_s)
 
@@ -52,7 +56,7 @@ def test_a_sentence_finds_its_seconds_in_the_right_recording(amr: Run) -> None:
     assert set(found) == {"lumberjack", "main_square", "sheepfield"}
     best = {vid: record["pred_relevant_windows"][0] for vid, record in found.items()}
     assert best["sheepfield"][2] > 0.4 > 2 * max(best["lumberjack"][2], best["main_square"][2])
-    assert overlap_s(best["sheepfield"], 10.0, 11.4) > 1
+    assert any(overlap_s(best["sheepfield"], *bleat) > 1 for bleat in BLEATS)
     for record in found.values():
         scores = [window[2] for window in record["pred_relevant_windows"]]
         assert scores == sorted(scores, reverse=True)
