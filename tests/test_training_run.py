@@ -85,6 +85,36 @@ def test_a_stopped_run_ends_like_a_whole_one(
     assert log_of(model) == log_of(tmp_path / "whole")
 
 
+BEST = tiny_plan(
+    "best", network={"similarity_channels": 0, "prototypes": 9, "prototype_axes": 6}, crop_share=0.3
+)
+
+
+def test_prototypes_are_the_same_in_a_run_that_was_stopped(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus]
+) -> None:
+    whole = finish(job(corpora, BEST, tmp_path / "whole"))
+    with pytest.raises(StoppedError, match="stopped after step"):
+        finish(job(corpora, BEST, tmp_path / "parts", should_stop=StopAfter(4)))
+    assert finish(job(corpora, BEST, tmp_path / "parts"), resume=True, threads=2) == whole
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    weights = read_checkpoint(tmp_path / "whole").weights
+    assert weights["prototypes.duals"].abs().sum(1).gt(0).sum() == corpora[0].meanings
+    assert "prototypes.left_out" not in weights
+
+
+def test_a_model_that_starts_from_another_keeps_its_prototypes(
+    tmp_path: Path, corpora: tuple[Corpus, Corpus]
+) -> None:
+    finish(job(corpora, BEST, tmp_path / "first"))
+    start = read_checkpoint(tmp_path / "first").weights
+    finish(job((corpora[1], corpora[0]), BEST, tmp_path / "second", start=start))
+    found = read_checkpoint(tmp_path / "second").weights
+    for name in ("prototypes.support", "prototypes.duals", "prototypes.whitening.axes"):
+        assert torch.equal(found[name], start[name])
+    assert not torch.equal(found["head.weight"], start["head.weight"])
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path, corpora: tuple[Corpus, Corpus]) -> None:
     first = finish(job(corpora, PLAN, tmp_path / "m"))
     before = (tmp_path / "m").stat().st_mtime_ns
