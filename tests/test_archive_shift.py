@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from archive_world import ToyEncoder, wandering
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from amr.encoders.registry import load_encoder
@@ -106,6 +106,7 @@ def hear(
     shift=st.integers(0, 60),
     seed=st.integers(0, 1000),
 )
+@example(gaps=[6, 59], lengths=[29, 5, 5, 5, 5], shift=5, seed=5)  # whole, and seen shorter than its piece
 @settings(deadline=None, max_examples=300, derandomize=True)
 def test_moments_are_found_once_wherever_windows_fall(
     gaps: list[int], lengths: list[int], shift: int, seed: int

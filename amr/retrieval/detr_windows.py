@@ -112,7 +112,8 @@ def near_cut(moment: ScoredMoment, window: range, grid: FrameGrid, duration_s: f
 def fragments(
     table: Table, window_of: Numbers, at_cut: npt.NDArray[np.bool_], near_s: float
 ) -> npt.NDArray[np.bool_]:
-    """Which moments a cut has shortened, while another window saw a longer one that holds nearly all of them.
+    """Which moments a cut has shortened, while another window saw a longer or a whole one that holds nearly
+    all of them.
 
     Args:
         table: ``(moments, 3)``: start, end, score.
@@ -125,7 +126,8 @@ def fragments(
     out = np.zeros(len(table), dtype=bool)
     for k in np.flatnonzero(at_cut):
         shared_s = np.minimum(end_s + near_s, end_s[k]) - np.maximum(start_s - near_s, start_s[k])
-        holds = (shared_s >= INSIDE * length_s[k]) & (length_s > length_s[k])
+        # Ends are off by a little: a short moment that is whole may look no longer than most of it.
+        holds = (shared_s >= INSIDE * length_s[k]) & ((length_s > length_s[k]) | ~at_cut)
         out[k] = bool((holds & (window_of != window_of[k]) & (score >= JOIN_SCORE_RATIO * score[k])).any())
     return out
 
