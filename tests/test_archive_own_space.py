@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,22 +67,10 @@ def written(feats: Path, model: str = "toy") -> list[int]:
 @given(ends=st.tuples(st.integers(0, 39), st.integers(0, 39)))
 @settings(deadline=None, max_examples=30, derandomize=True)
 def test_any_stretch_is_as_its_frames_alone(ends: tuple[int, int]) -> None:
-    held: Any = Held(wandering(40, 1))
-    own = toy_space()
-    first, stop = min(ends), max(ends) + 1
-    values = own.values(own.read(held, first, stop))
-    assert np.allclose(values, heard_alone(own, held.frames[first:stop]), atol=1e-5)
+    frames = wandering(40, 1)[min(ends) : max(ends) + 1]
+    values = toy_space().values(frames)
+    assert np.allclose(values, heard_alone(toy_space(), frames), atol=1e-5)
     assert np.allclose(np.linalg.norm(values, axis=1), 1.0, atol=1e-5)
-
-
-@dataclass(frozen=True)
-class Held:
-    """Frames in memory, by rows."""
-
-    frames: Floats
-
-    def rows(self, first: int, stop: int) -> Floats:
-        return self.frames[first:stop]
 
 
 def test_the_basis_is_orthonormal_and_tells_sentences_apart_first(monkeypatch: pytest.MonkeyPatch) -> None:

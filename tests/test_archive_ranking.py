@@ -18,6 +18,7 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import ScoredMoment
+from amr.retrieval import ranking
 from amr.retrieval.archive import Archive, Listed
 from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.find import Answer, WindowFinder
@@ -112,18 +113,22 @@ def test_what_the_network_ranks_by_gets_on_the_list(
     assert sum(both) >= 13 > 9 > sum(less)
 
 
-def test_the_index_lists_what_the_frames_list(feats: Path, opened: list[FeatureRows]) -> None:
+def test_the_index_lists_what_the_frames_list(
+    feats: Path, opened: list[FeatureRows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of six axes one is a sixth: as much as may be left out of the real ones.
+    monkeypatch.setattr(ranking, "OWN_LEFT_OUT", 0.05)
     exact, near = (archive(feats, opened, indexed=indexed) for indexed in (False, True))
     for query in QUERIES:
         [[similarity, rank]] = exact.curves(query)
         [[similarity_near, rank_near]] = near.curves(query)
-        assert 0 < np.abs(rank - rank_near).max() < 0.3 * np.ptp(rank)
+        assert 0 < np.abs(rank - rank_near).max() < 0.1 * np.ptp(rank)
         assert 0 < np.abs(similarity - similarity_near).max() < 0.1 * np.ptp(similarity)
         one, other = (
             [each.number for each in searched.shortlist(query, 12, 10, recordings=False)]
             for searched in (exact, near)
         )
-        assert len({*one} & {*other}) >= 8  # of 12; in a space this small what may be left out is much
+        assert len({*one} & {*other}) >= 8  # of 12; in a space this small 5 % is much
 
 
 def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[FeatureRows]) -> None:

@@ -1,5 +1,4 @@
-"""The layers of the network whose frames propose: convolution along time, and a gate that compares frames
-with sentences in a space of its own."""
+"""The layers of the network whose frames propose: convolution along time."""
 
 from __future__ import annotations
 

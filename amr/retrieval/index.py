@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from amr.errors import InputError
+from amr.formats.features import StoredFrames
 from amr.formats.features_rows import FeatureRows
 from amr.formats.frame_index import (
     MANIFEST,
@@ -34,7 +36,7 @@ from amr.formats.frame_index import (
     write_manifest,
 )
 from amr.processors import free_processors
-from amr.retrieval.spaces import Rows, Space, Vector
+from amr.retrieval.spaces import Space, Vector
 
 # Axes are left out, the least first, while all of them together could move a similarity by at most this share
 # of what all axes could: of a yamnet query's 521 weights about a hundred count.
@@ -245,21 +247,21 @@ class Making:
         writer = SegmentWriter(len(rows), self.axes)
 
         def make(block: slice) -> bytes:
-            read = self.read(rows, block)
-            values = on_axes(self.space.values(read), self.basis)
+            frames = self.read(rows, block)
+            values = on_axes(self.space.values(frames), self.basis)
             if not np.isfinite(values).all():
                 raise InputError("holds frames that are not finite numbers", where=self.features.path)
             writer.put(block, values)
-            return read.digest()
+            return sha256(frames.data).digest()
 
         return writer.write(self.folder, number, digest_of(in_threads(make, len(rows))))
 
     def digest(self, rows: range) -> str:
         """The sha256 of what a segment is made of."""
-        return digest_of(in_threads(lambda block: self.read(rows, block).digest(), len(rows)))
+        return digest_of(in_threads(lambda block: sha256(self.read(rows, block).data).digest(), len(rows)))
 
-    def read(self, rows: range, block: slice) -> Rows:
-        return self.space.read(self.features, rows.start + block.start, rows.start + block.stop)
+    def read(self, rows: range, block: slice) -> StoredFrames:
+        return self.features.rows(rows.start + block.start, rows.start + block.stop)
 
 
 def in_threads(work: Callable[[slice], bytes], rows: int) -> list[bytes]:

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from amr.formats.features_rows import FeatureRows
+from amr.formats.features import StoredFrames
 from amr.models.frame_network import FrameNetwork, compressed
 from amr.models.inputs import pad
 from amr.models.prototypes import Prototypes, kernel
 from amr.retrieval.detr import MomentModel
-from amr.retrieval.spaces import PROBE_FRAMES, Rows, Vector
+from amr.retrieval.spaces import PROBE_FRAMES, Vector
 
 # Axes of an index, at most (docs/decisions/0012-archive-search.md).
 AXES = 128
@@ -42,7 +42,7 @@ class ModelSpace:
 
     def probe(self, dimension: int) -> Vector:
         frames = np.random.default_rng(0).random((PROBE_FRAMES, dimension), dtype=np.float32)
-        return self.values(Rows(frames))
+        return self.values(frames)
 
     def basis(self) -> Vector:
         """The ``AXES`` directions that tell most of what training's sentences sound like.
@@ -58,13 +58,10 @@ class ModelSpace:
         basis: Vector = directions[:AXES].float().cpu().numpy()
         return basis
 
-    def read(self, features: FeatureRows, first: int, stop: int) -> Rows:
-        return Rows(features.rows(first, stop))
-
-    def values(self, rows: Rows) -> Vector:
-        frames = torch.from_numpy(rows.frames.astype(np.float32)).to(self.prototypes.duals.device)
+    def values(self, frames: StoredFrames) -> Vector:
+        audio = torch.from_numpy(frames.astype(np.float32)).to(self.prototypes.duals.device)
         with torch.inference_mode():
-            values: Vector = self.prototypes.heard(compressed(frames)).cpu().numpy()
+            values: Vector = self.prototypes.heard(compressed(audio)).cpu().numpy()
         return values
 
     def meaning(self, tokens: npt.NDArray[np.floating]) -> Vector:

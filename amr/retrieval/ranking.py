@@ -75,8 +75,7 @@ def products_of_rows(features: FeatureRows, space: Space, vector: Vector) -> Vec
     out = np.empty(features.total_frames, dtype=np.float32)
 
     def block(first: int) -> None:
-        rows = space.read(features, first, min(first + BLOCK_ROWS, len(out)))
-        values = space.values(rows)
+        values = space.values(features.rows(first, min(first + BLOCK_ROWS, len(out))))
         out[first : first + len(values)] = values @ vector
 
     with space.working(), ThreadPoolExecutor(free_processors()) as pool:

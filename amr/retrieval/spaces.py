@@ -1,8 +1,7 @@
-"""Spaces that frames are indexed in: what is read of a feature file for it, and what becomes of that."""
+"""Spaces that frames are indexed in: what becomes of a frame there."""
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,27 +11,11 @@ import numpy.typing as npt
 
 from amr.encoders.base import Encoder
 from amr.formats.features import StoredFrames
-from amr.formats.features_rows import FeatureRows
 
 Vector = npt.NDArray[np.float32]
 Offsets = npt.NDArray[np.int64]
 
 PROBE_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Frames of a feature file, which alone decide what they become in a space.
-
-    Args:
-        frames: ``(count, dimension)`` as stored.
-    """
-
-    frames: StoredFrames
-
-    def digest(self) -> bytes:
-        """Equal for equal rows."""
-        return hashlib.sha256(self.frames.data).digest()
 
 
 class Space(Protocol):
@@ -51,12 +34,11 @@ class Space(Protocol):
         """``(axes, dimensions)``, orthonormal: the directions that an index keeps; None: the dimensions."""
         ...
 
-    def read(self, features: FeatureRows, first: int, stop: int) -> Rows:
-        """What decides the values of the rows ``first..stop - 1``."""
-        ...
+    def values(self, frames: StoredFrames) -> Vector:
+        """What frames ``(count, dimension)`` as stored become, each by itself: ``(count, dimensions)``.
 
-    def values(self, rows: Rows) -> Vector:
-        """``(wanted, dimensions)``. Called from several threads."""
+        Called from several threads.
+        """
         ...
 
     def working(self) -> AbstractContextManager[None]:
@@ -78,11 +60,8 @@ class JointSpace:
     def basis(self) -> Vector | None:
         return None
 
-    def read(self, features: FeatureRows, first: int, stop: int) -> Rows:
-        return Rows(features.rows(first, stop))
-
-    def values(self, rows: Rows) -> Vector:
-        return self.encoder.joint_audio(rows.frames.astype(np.float32))
+    def values(self, frames: StoredFrames) -> Vector:
+        return self.encoder.joint_audio(frames.astype(np.float32))
 
     def working(self) -> AbstractContextManager[None]:
         return nullcontext()
