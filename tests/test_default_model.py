@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,15 @@ def test_it_is_small_takes_the_embedded_encoder_and_names_its_recipe() -> None:
     assert papers["preset"] == SHIPPED
     assert json.loads(papers["history"])[0].startswith("amr train train_all.jsonl ")
     assert json.loads(papers["data_sha256"]).keys() >= {"train_all.jsonl", "val.jsonl", "features (training)"}
+
+
+def test_reading_it_starts_no_compiler() -> None:
+    """An eye on the meta device had torch import its compiler and sympy: a second and a half a process."""
+    code = (
+        "import sys; from amr.retrieval.detr import load_model; load_model(sys.argv[1]); "
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, shipped_path()], check=True)
 
 
 def test_it_answers_where_no_model_is_named(amr: Amr) -> None:

@@ -38,7 +38,8 @@ class Whitening(nn.Module):
 
     An encoder's numbers differ most in what is common: loudness, speech, noise. What tells rare sounds from
     each other is small beside it, and a few clips are too little for a network to find out. Axes of unit
-    variance make it count from the first step; nothing here is learned by gradients.
+    variance make it count from the first step; nothing here is learned by gradients. Until they are measured
+    nothing is heard.
 
     Args:
         dim: size of a frame.
@@ -51,7 +52,7 @@ class Whitening(nn.Module):
     def __init__(self, dim: int, axes: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("axes", torch.eye(dim, axes))
+        self.register_buffer("axes", torch.zeros(dim, axes))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., dim)`` to ``(..., axes)``."""
