@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -98,6 +99,13 @@ def test_it_is_found_again_and_costs_no_second_making(feats: Path) -> None:
     assert found.manifest == made.manifest
     assert np.array_equal(found.spread, made.spread)
     assert written(feats) == before
+
+
+def test_an_unchanged_file_is_not_read_again(feats: Path) -> None:
+    with FeatureRows(feats) as features:
+        made = build_index(features, JointSpace(ToyEncoder()))
+        with mock.patch.object(FeatureRows, "rows", side_effect=AssertionError("read")):
+            assert build_index(features, JointSpace(ToyEncoder())).manifest == made.manifest
 
 
 def test_added_recordings_cost_the_last_segments_only(feats: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import ScoredMoment
-from amr.retrieval import ranking
+from amr.retrieval import curves, ranking
 from amr.retrieval.archive import Archive, Listed
 from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.find import Answer, WindowFinder
@@ -159,7 +160,10 @@ def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
 
     above = similarity - SIMILARITY_LEVEL * level(similarity)
     expected = COSINE_WEIGHT * (cosine - COSINE_LEVEL * level(cosine)) + SIMILARITY_WEIGHT * above
-    assert np.allclose(together(similarity, cosine, start), expected, atol=1e-5)
+    with mock.patch.object(curves, "ROWS_AT_ONCE", 5):
+        found = together(similarity, cosine, start, step=1.0)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert np.array_equal(found, together(similarity, cosine, start, step=1.0))
 
 
 def test_the_list_counts_what_is_heard_and_not_what_is_heard_already(

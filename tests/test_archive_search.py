@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import FrameGrid
-from amr.retrieval.archive import Archive, best_of, recording_maxima, smoothed_apart
+from amr.retrieval import curves
+from amr.retrieval.archive import Archive, best_of
+from amr.retrieval.curves import highest_smoothed, recording_maxima, smoothed_apart
 from amr.retrieval.excerpts import Candidate, Excerpt, Stretch, united
 from amr.retrieval.find import CONTEXT_FRAMES, WHOLE_FRAMES, WindowFinder
 from amr.retrieval.index import build_index
@@ -112,6 +115,8 @@ def test_smoothing_all_at_once_is_smoothing_each_alone(
     highest = recording_maxima(got, start)
     assert np.allclose(highest[np.diff(start) > 0], [part.max() for part in apart], atol=1e-5)
     assert np.all(np.isneginf(highest[np.diff(start) == 0]))
+    with mock.patch.object(curves, "ROWS_AT_ONCE", 7):
+        assert np.allclose(highest_smoothed(curve, start, half_foot), highest, atol=1e-5)
 
 
 @given(st.lists(st.integers(-5, 5), max_size=9), st.integers(1, 12))

@@ -10,7 +10,6 @@ only those are looked at closer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.moments import FrameGrid
+from amr.retrieval.curves import highest_smoothed
 from amr.retrieval.excerpts import Candidate, Excerpt, ExcerptFinder, Stretch
 from amr.retrieval.find import WindowFinder
 from amr.retrieval.index import LEFT_OUT
@@ -36,7 +36,6 @@ OWN_SHORTLIST = 160
 OWN_SHORTLIST_TIMES = 8
 
 Vector = npt.NDArray[np.float32]
-Offsets = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Archive:
         for number, (part, (similarity, rank)) in enumerate(zip(self.parts, self.curves(query), strict=True)):
             start = part.features.start
             half_foot = self.options.smooth_s / part.features.hop_s
-            highest = recording_maxima(smoothed_apart(rank, start, half_foot), start)
+            highest = highest_smoothed(rank, start, half_foot)
             for recording in best_of(highest, count):
                 rows = slice(*start[recording : recording + 2])
                 listed = Listed(number, int(recording), similarity[rows].copy(), [])
@@ -142,8 +141,8 @@ class Archive:
             similarity = part.similarity(self.window.encoder, vector, left_out)
             rank = similarity
             if self.own is not None and meaning is not None:
-                steps = similarity / np.float32(self.window.options.score_scale)
-                rank = together(steps, part.cosine(self.own, meaning), part.features.start)
+                cosine = part.cosine(self.own, meaning)
+                rank = together(similarity, cosine, part.features.start, self.window.options.score_scale)
             yield similarity, rank
 
     @property
@@ -210,48 +209,3 @@ def best_of(values: Vector, count: int) -> npt.NDArray[np.intp]:
     best = np.argpartition(-values, count - 1)[:count] if count else np.zeros(0, dtype=np.intp)
     finite: npt.NDArray[np.intp] = best[np.isfinite(values[best])]
     return finite
-
-
-def smoothed_apart(curve: Vector, start: Offsets, half_foot: float) -> Vector:
-    """``window.smoothed`` of each recording by itself, for all at once.
-
-    Args:
-        curve: ``(frames,)`` of all recordings.
-        start: ``(recordings + 1,)``, where each begins.
-        half_foot: as in :func:`amr.retrieval.window.smoothed`.
-    """
-    reach = math.ceil(half_foot) - 1
-    if reach < 1 or len(curve) == 0:
-        return curve
-    offsets = np.arange(-reach, reach + 1)
-    weights = (1.0 - np.abs(offsets) / half_foot).astype(np.float32)
-    weights /= weights.sum()
-    held = np.pad(curve, reach, mode="edge")
-    smooth = np.zeros_like(curve)
-    for weight, shift in zip(weights, range(2 * reach + 1), strict=True):
-        smooth += weight * held[shift : shift + len(curve)]
-    # Near its ends a recording's own first and last frames are held, not the neighbours'.
-    owner = np.repeat(np.arange(len(start) - 1), np.minimum(np.diff(start), 2 * reach))
-    rows = edge_rows(start, reach)
-    around = np.clip(rows[:, None] + offsets, start[owner][:, None], start[owner + 1][:, None] - 1)
-    smooth[rows] = curve[around] @ weights
-    return smooth
-
-
-def edge_rows(start: Offsets, reach: int) -> Offsets:
-    """The rows less than ``reach`` from an end of their recording, in order."""
-    counts = np.minimum(np.diff(start), 2 * reach)
-    place = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    length = np.repeat(np.diff(start), counts)
-    from_end = (length > 2 * reach) & (place >= reach)
-    rows: Offsets = np.repeat(start[:-1], counts) + place + np.where(from_end, length - 2 * reach, 0)
-    return rows
-
-
-def recording_maxima(curve: Vector, start: Offsets) -> Vector:
-    """``(recordings,)``: the highest value of each; minus infinity where one has no frame."""
-    highest = np.full(len(start) - 1, -np.inf, dtype=np.float32)
-    filled = np.flatnonzero(np.diff(start) > 0)
-    if len(filled):
-        highest[filled] = np.maximum.reduceat(curve, start[filled])
-    return highest

@@ -1,9 +1,10 @@
 """The index of a feature file in some space (``amr.formats.frame_index``): made, kept up to date, searched.
 
 An index is known by content. When size and time of the feature file are those that were last compared, it is
-taken to be the index of that file; otherwise every segment is compared with the frames by their sha256, and
-what differs or is new is made. Adding recordings to a file therefore makes the last segments only. Which
-space it is in is known by what a few fixed frames become there.
+taken to be the index of that file, by those who search and by those who bring it up to date; otherwise every
+segment is compared with the frames by their sha256, and what differs or is new is made. Adding recordings to
+a file therefore makes the last segments only. Which space it is in is known by what a few fixed frames become
+there.
 """
 
 from __future__ import annotations
@@ -178,14 +179,15 @@ def build_index(features: FeatureRows, space: Space, on_segment: OnSegment | Non
         raise InputError(f"a space of {probe.shape[1]} dimensions cannot be indexed", where=features.path)
     before = stamp(features)
     folder.mkdir(exist_ok=True)
-    old, basis = what_is_left(folder, features, space)
-    making = Making(folder, features, space, basis, probe.shape[1] if basis is None else len(basis))
+    old, basis, unchanged = what_is_left(folder, features, space)
+    axes = probe.shape[1] if basis is None else len(basis)
+    making = Making(folder, features, space, basis, axes, unchanged)
     starts = range(0, features.total_frames, SEGMENT_ROWS)
     segments: list[SegmentKey] = []
 
     def manifest(source: tuple[int, int]) -> Manifest:
-        axes = None if basis is None else basis.tolist()
-        return Manifest(features.identity_json, probe.tolist(), segments, *source, axes)
+        kept = None if basis is None else basis.tolist()
+        return Manifest(features.identity_json, probe.tolist(), segments, *source, kept)
 
     with space.working():
         for number, start in enumerate(starts):
@@ -203,8 +205,9 @@ def build_index(features: FeatureRows, space: Space, on_segment: OnSegment | Non
 
 def what_is_left(
     folder: Path, features: FeatureRows, space: Space
-) -> tuple[list[SegmentKey | None], Vector | None]:
-    """The segments that are there, None for what is damaged, and the basis that they are in.
+) -> tuple[list[SegmentKey | None], Vector | None, bool]:
+    """The segments that are there, None for what is damaged; the basis that they are in; whether the feature
+    file is as it was when they were made.
 
     What they were made of is not compared. A manifest of another space is removed first: its segments would
     be taken for those that replace them.
@@ -215,10 +218,10 @@ def what_is_left(
         manifest = None
     if manifest is None or not is_of(manifest, features, space):
         (folder / MANIFEST).unlink(missing_ok=True)
-        return [], space.basis()
+        return [], space.basis(), False
     keys = enumerate(manifest.segments)
     whole = [key if is_whole(folder, number, key, manifest.axes) else None for number, key in keys]
-    return whole, basis_of(manifest)
+    return whole, basis_of(manifest), is_current(manifest, features)
 
 
 def is_whole(folder: Path, number: int, key: SegmentKey, axes: int) -> bool:
@@ -239,10 +242,12 @@ class Making:
     space: Space
     basis: Vector | None
     axes: int
+    unchanged: bool
 
     def updated(self, number: int, rows: range, known: SegmentKey | None) -> SegmentKey:
         """The segment of these rows of the file; made only where it is not there already."""
-        if known is not None and known.rows == len(rows) and known.sha256 == self.digest(rows):
+        as_long = known is not None and known.rows == len(rows)
+        if known is not None and as_long and (self.unchanged or known.sha256 == self.digest(rows)):
             return known
         writer = SegmentWriter(len(rows), self.axes)
 

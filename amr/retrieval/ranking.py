@@ -12,6 +12,7 @@ import numpy.typing as npt
 from amr.encoders.base import Encoder
 from amr.formats.features_rows import FeatureRows
 from amr.processors import free_processors
+from amr.retrieval.curves import for_recordings
 from amr.retrieval.index import FrameIndex
 from amr.retrieval.spaces import JointSpace, Offsets, Space, Vector
 from amr.retrieval.window import WindowOptions
@@ -83,26 +84,33 @@ def products_of_rows(features: FeatureRows, space: Space, vector: Vector) -> Vec
     return out
 
 
-def together(steps: Vector, cosine: Vector, start: Offsets) -> Vector:
+def together(similarity: Vector, cosine: Vector, start: Offsets, step: float) -> Vector:
     """``(frames,)``: both, weighted, above their recording's level.
 
     Args:
-        steps: ``(frames,)``, similarities of all recordings in steps of the window's score.
+        similarity: ``(frames,)``, of all recordings.
         cosine: ``(frames,)``.
         start: ``(recordings + 1,)``, where each recording begins.
+        step: of the window's score, in similarity.
     """
-    from_cosine = cosine - np.float32(COSINE_LEVEL) * level_of(cosine, start)
-    from_steps = steps - np.float32(SIMILARITY_LEVEL) * level_of(steps, start)
-    found: Vector = np.float32(COSINE_WEIGHT) * from_cosine + np.float32(SIMILARITY_WEIGHT) * from_steps
-    return found
+    out = np.empty_like(cosine)
+
+    def block(some: range) -> None:
+        bounds = start[some.start : some.stop + 1]
+        rows, own = slice(bounds[0], bounds[-1]), bounds - bounds[0]
+        out[rows] = above_level(cosine[rows], own, COSINE_WEIGHT, COSINE_LEVEL)
+        out[rows] += above_level(similarity[rows], own, SIMILARITY_WEIGHT / step, SIMILARITY_LEVEL)
+
+    for_recordings(start, block)
+    return out
 
 
-def level_of(curve: Vector, start: Offsets) -> Vector:
-    """``(frames,)``: at each frame the mean of its recording."""
+def above_level(curve: Vector, start: Offsets, weight: float, level: float) -> Vector:
+    """``(frames,)``: ``weight`` times a curve less the part ``level`` of its recording's mean."""
     lengths = np.diff(start)
     filled = np.flatnonzero(lengths > 0)
-    if len(filled) == 0:
-        return curve
-    means = np.add.reduceat(curve, start[filled]) / lengths[filled].astype(np.float32)
-    level: Vector = np.repeat(means, lengths[filled])
-    return level
+    found: Vector = curve * np.float32(weight)
+    if len(filled):
+        means = np.add.reduceat(found, start[filled]) / lengths[filled].astype(np.float32)
+        found -= np.repeat(np.float32(level) * means, lengths[filled])
+    return found
