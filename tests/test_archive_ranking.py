@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from archive_prototypes import heard_alone, toy_space
 from archive_world import ToyEncoder, write_features
 from hypothesis import given, settings
@@ -18,21 +19,16 @@ from hypothesis import strategies as st
 from amr.formats.features_rows import FeatureRows
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
+from amr.models.level import COSINE_LEVEL, HALF_FOOT, SIMILARITY_LEVEL, level_of
 from amr.moments import ScoredMoment
 from amr.retrieval import curves, ranking
 from amr.retrieval.archive import Archive, Listed
+from amr.retrieval.curves import highest_smoothed
 from amr.retrieval.excerpts import Candidate, Excerpt, united
 from amr.retrieval.find import Answer, WindowFinder
 from amr.retrieval.index import build_index
 from amr.retrieval.model_space import ModelSpace
-from amr.retrieval.ranking import (
-    COSINE_LEVEL,
-    COSINE_WEIGHT,
-    SIMILARITY_LEVEL,
-    SIMILARITY_WEIGHT,
-    ArchivePart,
-    together,
-)
+from amr.retrieval.ranking import COSINE_WEIGHT, SIMILARITY_WEIGHT, ArchivePart, together
 from amr.retrieval.search import AnswerOptions, best_over_all
 from amr.retrieval.spaces import JointSpace
 from amr.retrieval.window import WindowOptions
@@ -164,6 +160,20 @@ def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
         found = together(similarity, cosine, start, step=1.0)
     assert np.allclose(found, expected, atol=1e-5)
     assert np.array_equal(found, together(similarity, cosine, start, step=1.0))
+
+
+@given(st.integers(1, 40), st.integers(0, 99))
+@settings(deadline=None, max_examples=60, derandomize=True)
+def test_recordings_are_ranked_by_the_level_that_is_in_a_calibrated_networks_scores(
+    frames: int, seed: int
+) -> None:
+    similarity, cosine = np.random.default_rng(seed).normal(size=(2, frames)).astype(np.float32)
+    step, whole = 2.0, np.array([0, frames])
+    [ranked] = highest_smoothed(together(similarity, cosine, whole, step), whole, HALF_FOOT)
+    curves = torch.from_numpy(cosine)[None], torch.from_numpy(similarity)[None]
+    mask = torch.ones(1, frames, dtype=torch.bool)
+    [level] = level_of(*curves, mask, SIMILARITY_WEIGHT / step / COSINE_WEIGHT).tolist()
+    assert ranked == pytest.approx(COSINE_WEIGHT * level, abs=1e-4)
 
 
 def test_the_list_counts_what_is_heard_and_not_what_is_heard_already(

@@ -9,14 +9,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from amr.models.build import build_network
 from amr.models.config import NetworkConfig
 from amr.models.frame_answers import RULED_OUT, SAME_IOU, VOTING_IOU, VOTING_POWER, choose
 from amr.models.frame_layers import along_time
 from amr.models.frame_losses import assign
-from amr.models.frame_network import FrameNetwork, proposals
+from amr.models.frame_network import FrameNetwork, compressed, proposals
 from amr.models.inputs import Inputs, Outputs, pad_inputs, similarity_curves
+from amr.models.level import COSINE_LEVEL, SIMILARITY_LEVEL, SMOOTHING
 from amr.models.losses import total_loss
 from amr.models.presets import PRESETS, Preset, sized
 from amr.models.prototypes import even
@@ -124,32 +126,42 @@ def test_queries_of_one_stretch_share_its_audio(name: str) -> None:
         torch.testing.assert_close(getattr(other, what), getattr(one, what), rtol=0, atol=ROUNDING)
 
 
-def test_the_level_of_similarity_raises_all_answers_of_a_stretch_alike() -> None:
+def test_every_score_of_a_stretch_is_multiplied_by_the_chance_that_it_is_there() -> None:
     inputs = batch_of(14, 9, 1)
     assert inputs.curves is not None
     plain = stirred(small().network)
-    levelled = FrameNetwork(replace(small().network, level_weight=0.5)).eval()
+    config = replace(small().network, level_weight=4.0, level_shift=-1.0, level_similarity=0.3)
+    levelled = FrameNetwork(config).eval()
     levelled.load_state_dict(plain.state_dict())
     before, after = plain(inputs), levelled(inputs)
     assert torch.equal(before.spans, after.spans)
     exists = before.score_logits[-1] > RULED_OUT
     assert torch.equal(exists, after.score_logits[-1] > RULED_OUT)
+    assert plain.prototypes is not None
+    heard = plain.prototypes.heard(compressed(inputs.audio))
+    cosine = plain.prototypes(heard, inputs.audio_mask, inputs.text, inputs.text_mask).cosine
     for index, frames in enumerate((14, 9, 1)):
-        level = inputs.curves[index, :frames, 0].max()
-        raised = (after.score_logits - before.score_logits)[-1, index][exists[index]]
-        torch.testing.assert_close(raised, (0.5 * level).expand_as(raised))
+        own, similar = cosine[index, :frames], inputs.curves[index, :frames, 0]
+        curve = own - COSINE_LEVEL * own.mean() + 0.3 * (similar - SIMILARITY_LEVEL * similar.mean())
+        held = functional.pad(curve[None, None], (2, 2), mode="replicate")
+        smooth = functional.conv1d(held, torch.tensor(SMOOTHING)[None, None])
+        there = torch.sigmoid(4 * smooth.max() - 1)
+        scores, found = before.score_logits[-1, index].sigmoid(), after.score_logits[-1, index].sigmoid()
+        torch.testing.assert_close(found[exists[index]], (scores * there)[exists[index]])
 
 
-def test_a_level_needs_frames_that_propose_and_similarities() -> None:
+def test_a_level_needs_frames_that_propose_and_what_it_is_made_of() -> None:
     with pytest.raises(ValueError, match="level_weight belongs to proposing = frames"):
         NetworkConfig(level_weight=1.0)
     with pytest.raises(ValueError, match="similarity_channels is 0"):
-        replace(small().network, similarity_channels=0, level_weight=1.0)
+        replace(small().network, similarity_channels=0, level_similarity=1.0)
+    with pytest.raises(ValueError, match="prototypes is 0"):
+        replace(small().network, prototypes=0, prototype_axes=0, level_weight=1.0)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_result_does_not_depend_on_padding_or_batch_mates(training: bool) -> None:
-    config = replace(small().network, dropout=0.0, input_dropout=0.0, level_weight=-0.7)
+    config = replace(small().network, dropout=0.0, input_dropout=0.0, level_weight=3.0)
     network = stirred(config).train(training)
     lengths = (14, 9, 1)
     inputs = batch_of(*lengths)

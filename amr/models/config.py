@@ -36,6 +36,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "prototype_axes": (0, 16_384),
     "prototypes": (0, 65_536),
     "level_weight": (-1e3, 1e3),
+    "level_shift": (-1e3, 1e3),
+    "level_similarity": (-1e3, 1e3),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
 }
@@ -81,9 +83,12 @@ class NetworkConfig:
         prototypes: sentences of the training data that ``frames`` keep with what they sound like, at most.
         prototype_axes: principal axes of the input in which prototypes are directions, at most; each has unit
             variance over the training data.
-        level_weight: of ``frames``' scores: what each unit of the stretch's highest similarity adds to the
-            logit of every moment in it. It tells recordings apart, not a recording's moments; calibration
-            sets it.
+        level_weight: of ``frames``: where it is not 0, every score of a stretch is multiplied by the chance
+            that what is asked for is there at all, sigmoid(``level_weight`` level + ``level_shift``), level
+            being that of :mod:`amr.models.level`. It tells recordings apart, not a recording's moments;
+            calibration sets it.
+        level_shift: see ``level_weight``.
+        level_similarity: what a unit of similarity counts for in the level, beside a cosine of 1.
         unused_text_positions: length of a table of text positions that exists in published checkpoints and
             enters no result; 0 leaves it out.
     """
@@ -122,6 +127,8 @@ class NetworkConfig:
     prototypes: int = 0
     prototype_axes: int = 0
     level_weight: float = 0.0
+    level_shift: float = 0.0
+    level_similarity: float = 0.0
     unused_text_positions: int = 0
 
     def __post_init__(self) -> None:
@@ -183,7 +190,7 @@ def _require_consistent(config: NetworkConfig) -> None:
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    for name in ("prototypes", "prototype_axes", "level_weight"):
+    for name in ("prototypes", "prototype_axes", "level_weight", "level_shift", "level_similarity"):
         if getattr(config, name):
             raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
@@ -204,8 +211,10 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
     for name, value in lacking.items():
         if getattr(config, name) != value:
             raise ValueError(f"{name} is {getattr(config, name)!r}, proposing = frames takes {value!r} only")
-    if config.level_weight and not config.similarity_channels:
-        raise ValueError("level_weight is of similarities, and similarity_channels is 0")
+    if config.level_weight and not config.prototypes:
+        raise ValueError("level_weight is of prototypes, and prototypes is 0")
+    if config.level_similarity and not config.similarity_channels:
+        raise ValueError("level_similarity is of similarities, and similarity_channels is 0")
     if bool(config.prototypes) != bool(config.prototype_axes):
         raise ValueError("prototypes and prototype_axes: either both are 0 or neither is")
     if not (config.prototypes or config.similarity_channels):

@@ -20,7 +20,8 @@ from amr.models.dropout import Dropout
 from amr.models.frame_answers import RULED_OUT, choose
 from amr.models.frame_layers import ConvLayer, CurveLayers
 from amr.models.inputs import Inputs, Outputs
-from amr.models.prototypes import Prototypes
+from amr.models.level import level_of
+from amr.models.prototypes import PrototypeCurves, Prototypes
 
 # Keeps a curve that never rises from being blown up.
 LEAST_PEAK = 1e-3
@@ -87,7 +88,7 @@ class FrameNetwork(nn.Module):
         audio = compressed(inputs.audio)
         x = inputs.of_items(self.hear(audio, inputs.audio_mask))
         mask = None if inputs.audio_mask is None else inputs.of_items(inputs.audio_mask)
-        x = self.ask(x, audio, mask, inputs)
+        x, near = self.ask(x, audio, mask, inputs)
         for convolution in self.convolution:
             x = convolution(x, mask)
         score, to_start, to_end, saliency = self.head(self.head_norm(x)).float().unbind(-1)
@@ -104,7 +105,7 @@ class FrameNetwork(nn.Module):
         )
         if not self.training:
             outputs = choose(outputs, inputs.frame_mask(), self.config.queries)
-        return self.with_level(outputs, inputs)
+        return outputs if near is None else self.with_level(outputs, inputs, near.cosine)
 
     def hear(self, audio: Tensor, mask: Tensor | None) -> Tensor:
         """Compressed frames in the network's size ``(batch, frames, dim)``, before any query."""
@@ -112,8 +113,10 @@ class FrameNetwork(nn.Module):
         out: Tensor = self.stem(self.audio_projection(audio), mask)
         return out
 
-    def ask(self, x: Tensor, audio: Tensor, mask: Tensor | None, inputs: Inputs) -> Tensor:
-        """Frames that know the query, ``(batch, frames, dim)``.
+    def ask(
+        self, x: Tensor, audio: Tensor, mask: Tensor | None, inputs: Inputs
+    ) -> tuple[Tensor, PrototypeCurves | None]:
+        """Frames that know the query, ``(batch, frames, dim)``, and how near they come to its prototype.
 
         Args:
             x: of :meth:`hear`, ``(batch, frames, dim)``.
@@ -121,7 +124,7 @@ class FrameNetwork(nn.Module):
             mask: ``(batch, frames)`` bool, or None.
             inputs: everything else.
         """
-        curves = []
+        curves, near = [], None
         if self.config.similarity_channels:
             if inputs.curves is None:
                 wanted = self.config.similarity_channels
@@ -134,21 +137,25 @@ class FrameNetwork(nn.Module):
             near = self.prototypes(heard, mask, inputs.text[:batch], text_mask, inputs.taught)
             curves.append(near.curves)
             x = x + x * near.logit.sigmoid().unsqueeze(-1) * self.prototype_weight
-        out: Tensor = x + self.curves(torch.cat(curves, dim=-1), mask)
-        return out
+        return x + self.curves(torch.cat(curves, dim=-1), mask), near
 
-    def with_level(self, outputs: Outputs, inputs: Inputs) -> Outputs:
-        """Scores that also know how near the stretch comes to the sentence at all.
+    def with_level(self, outputs: Outputs, inputs: Inputs, cosine: Tensor) -> Outputs:
+        """Scores times the chance that what is asked for is in the stretch at all.
 
         Behind the choice of answers: the moments of a stretch keep their order and their ends.
         """
-        weight = self.config.level_weight
-        if not weight or inputs.curves is None:
+        config = self.config
+        if not config.level_weight:
             return outputs
-        level = inputs.curves[..., 0].float().masked_fill(~inputs.frame_mask(), -torch.inf).amax(1)
+        similarity = None if inputs.curves is None else inputs.curves[..., 0].float()
+        level = level_of(cosine, similarity, inputs.frame_mask(), config.level_similarity)
+        there = config.level_weight * level + config.level_shift
         score, other = outputs.logits.unbind(-1)
-        raised = torch.where(score > RULED_OUT, score + weight * level.unsqueeze(-1), score)
-        return replace(outputs, logits=torch.stack((raised, other), dim=-1))
+        both = functional.logsigmoid(score) + functional.logsigmoid(there).unsqueeze(-1)
+        # The logit of a chance p from log p.
+        both = both - torch.log(-torch.expm1(both))
+        score = torch.where(score > RULED_OUT, both.clamp(min=RULED_OUT), score)
+        return replace(outputs, logits=torch.stack((score, other), dim=-1))
 
     def with_peak(self, curves: Tensor, mask: Tensor | None) -> Tensor:
         """Two more curves: the last one as a part of its peak in the stretch, and that peak."""

@@ -81,11 +81,13 @@ class PrototypeCurves(NamedTuple):
     """How near each frame comes to what its sentence sounds like.
 
     Args:
-        logit: ``(batch, frames)`` float32.
+        cosine: ``(batch, frames)`` float32.
+        logit: the same, scaled and shifted.
         curves: ``(batch, frames, Prototypes.CHANNELS)`` float32: the logit, how far the cosine rises above
             the stretch's mean, the same as a part of its peak, that peak, and how sure the prototype is.
     """
 
+    cosine: Tensor
     logit: Tensor
     curves: Tensor
 
@@ -150,7 +152,7 @@ class Prototypes(nn.Module):
                 (RISE_SCALE * peak).expand_as(rise),
                 (LENGTH_SCALE * meant.norm(dim=-1, keepdim=True)).expand_as(rise),
             )
-            return PrototypeCurves(logit, torch.stack(curves, dim=-1))
+            return PrototypeCurves(cosine, logit, torch.stack(curves, dim=-1))
 
     def heard(self, frames: Tensor) -> Tensor:
         """Frames ``(..., audio_dim)`` as directions, ``(..., axes)`` float32."""

@@ -24,7 +24,7 @@ from amr.retrieval.curves import highest_smoothed
 from amr.retrieval.excerpts import Candidate, Excerpt, ExcerptFinder, Stretch
 from amr.retrieval.find import WindowFinder
 from amr.retrieval.index import LEFT_OUT
-from amr.retrieval.ranking import JOINT_LEFT_OUT, OWN_OPTIONS, ArchivePart, OwnSpace, together
+from amr.retrieval.ranking import JOINT_LEFT_OUT, ArchivePart, OwnSpace, own_options, together
 from amr.retrieval.search import AnswerOptions, identified, prediction
 from amr.retrieval.window import WindowOptions, find_runs
 
@@ -114,8 +114,8 @@ class Archive:
         near: list[tuple[float, Listed, Vector]] = []
         for number, (part, (similarity, rank)) in enumerate(zip(self.parts, self.curves(query), strict=True)):
             start = part.features.start
-            half_foot = self.options.smooth_s / part.features.hop_s
-            highest = highest_smoothed(rank, start, half_foot)
+            hop_s = part.features.hop_s
+            highest = highest_smoothed(rank, start, self.options(hop_s).smooth_s / hop_s)
             for recording in best_of(highest, count):
                 rows = slice(*start[recording : recording + 2])
                 listed = Listed(number, int(recording), similarity[rows].copy(), [])
@@ -145,14 +145,14 @@ class Archive:
                 rank = together(similarity, cosine, part.features.start, self.window.options.score_scale)
             yield similarity, rank
 
-    @property
-    def options(self) -> WindowOptions:
-        """How the curves that the shortlist goes by are cut."""
-        return self.window.options if self.own is None else OWN_OPTIONS
+    def options(self, hop_s: float) -> WindowOptions:
+        """How the curves that the shortlist goes by are cut, at a distance of frames."""
+        return self.window.options if self.own is None else own_options(hop_s)
 
     def candidates(self, part: int, rank: Vector, top_k: int) -> list[Candidate]:
         """The best ``top_k`` moments of the curve that one recording is ranked by."""
-        runs, scores, smooth = find_runs(rank, self.parts[part].features.hop_s, self.options)
+        hop_s = self.parts[part].features.hop_s
+        runs, scores, smooth = find_runs(rank, hop_s, self.options(hop_s))
         return [
             Candidate(int(first), int(stop), int(first + np.argmax(smooth[first:stop])), float(score))
             for (first, stop), score in zip(runs[:top_k], scores[:top_k], strict=True)

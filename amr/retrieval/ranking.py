@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from amr.encoders.base import Encoder
 from amr.formats.features_rows import FeatureRows
+from amr.models.level import COSINE_LEVEL, HALF_FOOT, SIMILARITY_LEVEL
 from amr.processors import free_processors
 from amr.retrieval.curves import for_recordings
 from amr.retrieval.index import FrameIndex
@@ -20,20 +21,19 @@ from amr.retrieval.window import WindowOptions
 BLOCK_ROWS = 8192
 
 # What a cosine of the own space counts for, and a similarity of the joint space, in steps of the window's
-# score (``WindowOptions.score_scale``). A network with prototypes ranks mostly by them, and by similarity for
-# sounds that it was not trained on; docs/archive.md says how often what it finds is then on the list.
+# score (``WindowOptions.score_scale``). A calibrated network adds the highest point of this curve to its
+# scores (``amr.models.level``), so that what it prefers is on the list; docs/archive.md says how often.
 COSINE_WEIGHT = 10.0
-SIMILARITY_WEIGHT = 0.4
-# How much of a recording's own level is taken from each: what stands out goes before what lasts throughout.
-# Of the similarity little, since its highest value is part of a calibrated model's scores.
-COSINE_LEVEL = 0.6
-SIMILARITY_LEVEL = 0.25
+SIMILARITY_WEIGHT = 0.8
 # What may be left unread of the own index, and of the joint one beside it, for the sum: it needs neither as
 # exactly as a search by similarity alone.
 OWN_LEFT_OUT = 0.2
 JOINT_LEFT_OUT = 0.1
-# The sum's scores rank and mean nothing else: no level is certain, and none is as good as one.
-OWN_OPTIONS = WindowOptions(certain=None, score_centre=5.0, score_scale=2.0)
+
+
+def own_options(hop_s: float) -> WindowOptions:
+    """How the sum is cut. Its scores rank and mean nothing else: no level is certain, or as good as one."""
+    return WindowOptions(certain=None, score_centre=5.0, score_scale=2.0, smooth_s=HALF_FOOT * hop_s)
 
 
 class OwnSpace(Space, Protocol):
