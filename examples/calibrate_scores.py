@@ -47,6 +47,8 @@ from amr.retrieval.window import default_options
 FloatArray = npt.NDArray[np.float64]
 HIT_IOU = 0.5
 SEED = 0
+PRIOR_SD = 100.0
+"""Of the weights that are fitted: what a handful of questions separate does not send them to infinity."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +189,15 @@ def predict(model: Path, asked: Sequence[dict[str, str]], features: Path) -> lis
 def fit(found: Outcomes) -> tuple[float, float, float, float]:
     """What the level counts for, its shift, what the logit counts for, its shift: the likeliest."""
 
-    def surprise(weights: FloatArray) -> float:
+    def cost(weights: FloatArray) -> float:
         log_chance = log_sigmoid(weights[0] * found.level + weights[1])
         log_chance = log_chance + log_sigmoid(weights[2] * found.logit + weights[3])
         log_chance = np.minimum(log_chance, -1e-9)
-        return float(-np.where(found.hit > 0, log_chance, np.log(-np.expm1(log_chance))).mean())
+        surprise = -np.where(found.hit > 0, log_chance, np.log(-np.expm1(log_chance))).sum()
+        return float(surprise + (weights**2).sum() / (2 * PRIOR_SD**2)) / len(found.hit)
 
     start = np.array([10.0, -2.0, 1.0, 0.0])
-    weights = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9}).x
+    weights = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9}).x
     # More digits would be of the last bits of this machine.
     of_level, level_shift, slope, shift = (round(float(each), 3) for each in weights)
     return of_level, level_shift, slope, shift

@@ -25,6 +25,7 @@ from amr.models.prototypes import PrototypeCurves, Prototypes
 
 # Keeps a curve that never rises from being blown up.
 LEAST_PEAK = 1e-3
+MOST_CERTAIN = -1e-7
 SCORE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS = -3.0, 1.0, -2.0
 
 
@@ -152,7 +153,8 @@ class FrameNetwork(nn.Module):
         there = config.level_weight * level + config.level_shift
         score, other = outputs.logits.unbind(-1)
         both = functional.logsigmoid(score) + functional.logsigmoid(there).unsqueeze(-1)
-        # The logit of a chance p from log p.
+        # The logit of a chance from its logarithm, which is not quite 0.
+        both = both.clamp(max=MOST_CERTAIN)
         both = both - torch.log(-torch.expm1(both))
         score = torch.where(score > RULED_OUT, both.clamp(min=RULED_OUT), score)
         return replace(outputs, logits=torch.stack((score, other), dim=-1))
