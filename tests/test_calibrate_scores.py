@@ -18,6 +18,7 @@ import torch
 from test_judge_default import EXAMPLES, load
 
 from amr.cli.predict_model import shipped_path
+from amr.cli.train_config import make_plan
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
 
 Floats = npt.NDArray[np.float64]
@@ -57,8 +58,7 @@ def answers(model: Path, features: Path) -> list[dict[str, Any]]:
 def test_a_model_scores_by_the_product_and_is_not_calibrated_twice(tmp_path: Path) -> None:
     plain, calibrated, features = tmp_path / "plain", tmp_path / "calibrated", tmp_path / "feats.h5"
     shipped = read_checkpoint(shipped_path())
-    config = replace(shipped.config, level_weight=0.0, level_shift=0.0, level_similarity=0.0)
-    write_checkpoint(plain, replace(shipped, config=config), dtype=torch.float16)
+    write_checkpoint(plain, replace(shipped, config=shipped.config.uncalibrated()), dtype=torch.float16)
     assert run("-m", "amr", "extract", EXAMPLES / "audio", "-o", features, "-q").returncode == 0
     words = (EXAMPLES / "calibrate_scores.py", plain, EXAMPLES / "queries.jsonl", features, "-o", calibrated)
     done = run(*words)
@@ -77,3 +77,10 @@ def test_a_model_scores_by_the_product_and_is_not_calibrated_twice(tmp_path: Pat
     again = run(words[0], calibrated, *words[2:])
     assert again.returncode == 1
     assert "is calibrated already" in again.stderr
+
+
+def test_a_training_that_goes_on_from_it_goes_on_without_the_factor() -> None:
+    start = read_checkpoint(shipped_path())
+    assert start.config.level_weight != 0
+    plan = make_plan(preset=None, start=start, config=None, settings=[], chosen={}, dims=(1024, 384))
+    assert plan.network == start.config.uncalibrated()

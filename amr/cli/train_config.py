@@ -93,7 +93,7 @@ def make_plan(
     file = read_toml(config) if config is not None else {}
     plan = Plan.of_preset(str(preset or file.get("preset") or known_preset(start)))
     if start is not None:
-        plan = plan.with_fields({"network": start.config.to_fields()}, "--init")
+        plan = plan.with_fields({"network": start.config.uncalibrated().to_fields()}, "--init")
     else:
         plan = plan.with_fields({"network": {"audio_dim": dims[0], "text_dim": dims[1]}}, "--features")
     plan = plan.with_fields(file, str(config))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 Tef = Literal["fixed", "learned", "none"]
@@ -140,6 +140,10 @@ class NetworkConfig:
     @property
     def tef_dim(self) -> int:
         return 0 if self.tef == "none" else 2
+
+    def uncalibrated(self) -> NetworkConfig:
+        """The same without what calibration sets, for a training that goes on from a calibrated model."""
+        return replace(self, level_weight=0.0, level_shift=0.0, level_similarity=0.0)
 
     def to_fields(self) -> dict[str, Any]:
         """Plain JSON values, every field named."""

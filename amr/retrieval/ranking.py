@@ -21,8 +21,8 @@ from amr.retrieval.window import WindowOptions
 BLOCK_ROWS = 8192
 
 # What a cosine of the own space counts for, and a similarity of the joint space, in steps of the window's
-# score (``WindowOptions.score_scale``). A calibrated network adds the highest point of this curve to its
-# scores (``amr.models.level``), so that what it prefers is on the list; docs/archive.md says how often.
+# score (``WindowOptions.score_scale``). The highest point of this curve decides a factor of a calibrated
+# network's scores (``amr.models.level``): what it prefers is on the list; docs/archive.md says how often.
 COSINE_WEIGHT = 10.0
 SIMILARITY_WEIGHT = 0.8
 # What may be left unread of the own index, and of the joint one beside it, for the sum: it needs neither as
