@@ -61,7 +61,7 @@ def test_an_index_is_made_once_used_and_told_of(tool: Tool, feats: Path) -> None
     assert making.stdout == ""
     assert "frames are indexed" in making.stderr
     listed = tool(*QUERY, "--top", "4", feats)
-    assert "a shortlist of 160 moments from 12 recordings; --shortlist all" in listed.stderr
+    assert "a shortlist of 240 moments from 12 recordings; --shortlist all" in listed.stderr
     exact = tool(*QUERY, "--top", "4", "--shortlist", "all", feats)
     assert exact.stderr == ""
     assert exact.stdout == plain.stdout == listed.stdout
@@ -98,7 +98,7 @@ def test_the_models_own_index_is_made_and_its_lack_told_of(tool: Tool, feats: Pa
     assert "frames are indexed for the model best, in" in making.stderr
     used = tool(*listing)
     assert used.stderr.count("\n") == 1
-    assert "a shortlist of 160" in used.stderr
+    assert "a shortlist of 240" in used.stderr
     manifest = index_folder(feats, "best") / MANIFEST
     record = json.loads(manifest.read_bytes())
     record["probe"][0][0] += 0.1

@@ -87,7 +87,7 @@ def predict(
         typer.Option(
             metavar="N|all",
             help="--top: ask only where a first look at all frames finds the N best moments. Default: all, "
-            "and where every feature file has an index five or eight times --top (docs/archive.md).",
+            "and where every feature file has an index five or twelve times --top (docs/archive.md).",
         ),
     ] = None,
     index: Annotated[

@@ -32,8 +32,8 @@ from amr.retrieval.window import WindowOptions, find_runs
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
 # The same for a network that ranks otherwise than any first look.
-OWN_SHORTLIST = 160
-OWN_SHORTLIST_TIMES = 8
+OWN_SHORTLIST = 240
+OWN_SHORTLIST_TIMES = 12
 
 Vector = npt.NDArray[np.float32]
 
