@@ -5,7 +5,7 @@
 # the audio that they name. Only its training split is trained on; its val split decides which weights are kept and
 # what the scores mean. OUT gets the scenes, their features, best.safetensors and its log. What is there already
 # is kept, and the same command goes on with a training that was interrupted.
-# Two processor cores, about: 8 minutes to simulate, 26 to extract, 50 to train.
+# Two processor cores, about: 8 minutes to simulate, 26 to extract, 14 to train, one to calibrate.
 set -euo pipefail
 data=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)

@@ -31,7 +31,7 @@ from amr.retrieval.window import WindowOptions, find_runs
 # Moments on the shortlist, at least, and for each that is wanted. docs/archive.md: how often that is enough.
 SHORTLIST = 100
 SHORTLIST_TIMES = 5
-# The same for a network that ranks otherwise than any first look.
+# The same for a trained network, of whose scores a first look knows one factor.
 OWN_SHORTLIST = 240
 OWN_SHORTLIST_TIMES = 12
 
