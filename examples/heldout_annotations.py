@@ -3,33 +3,28 @@
     python examples/heldout_annotations.py tables DATA OUT          # clips and backgrounds of esc, esc50
     python examples/heldout_annotations.py write DATA OUT SCENES    # OUT/*.jsonl
 
-``DATA`` holds open/ and evaluation_nc/. ``SCENES``, OUT/esc and OUT/esc50 hold annotations.jsonl and
-recipe.jsonl.
-Every line gets ``clips``: how many clips of its label train, and ``seen``: whether any does. Where none does,
-``kin`` says whether a closely related label does.
+``DATA`` holds open/, open_more/ and evaluation_nc/. ``SCENES``, OUT/esc, OUT/esc50 and OUT/household hold
+annotations.jsonl and recipe.jsonl.
+Every line gets ``clips``: how many clips of its label train, ``seen``: whether any does, and
+``sounding_s``: how long what is asked for is heard. Where no clip trains, ``kin`` says whether one of a
+closely related label does.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from heldout_absent import absent_places, absent_records, absent_slots, all_absent
+from heldout_absent import absent_places, absent_records, absent_slots, all_absent, sounding_s
+from join_clips import all_clips, read_table, write_table
 
 Record = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def read_lines(path: Path) -> list[Record]:
@@ -52,8 +47,9 @@ def write_lines(path: Path, records: Iterable[Record]) -> None:
 
 def trained_labels(data: Path) -> Counter[str]:
     """Labels of the clips that ``train_default.sh`` trains on, and how many each has."""
-    rows = read_table(data / "open" / "foreground.csv")
-    return Counter(row["label"] for row in rows if row["split"] == "train" and row["domain"] != "designed")
+    return Counter(
+        row["label"] for row in all_clips(data) if row["split"] == "train" and row["domain"] != "designed"
+    )
 
 
 def unseen_classes(data: Path) -> list[str]:
@@ -158,7 +154,11 @@ def write_sets(data: Path, out: Path, scenes: Path) -> None:
     def write(name: str, records: Iterable[Record]) -> None:
         write_lines(out / f"{name}.jsonl", (marked(record, trained, related) for record in records))
 
-    for folder, name, absent in ((scenes, "scenes", "absent"), (out / "esc", "esc", "absent_esc")):
+    for folder, name, absent in (
+        (scenes, "scenes", "absent"),
+        (out / "esc", "esc", "absent_esc"),
+        (out / "household", "household", "absent_household"),
+    ):
         present = read_lines(folder / "annotations.jsonl")
         heard = heard_labels(read_lines(folder / "recipe.jsonl"), backgrounds, related)
         slots = absent_slots(present, heard)
@@ -180,8 +180,9 @@ def write_sets(data: Path, out: Path, scenes: Path) -> None:
 
 
 def marked(record: Record, trained: Mapping[str, int], related: Mapping[str, Set[str]]) -> Record:
-    """With ``clips`` and ``seen``, and ``kin`` where it is not seen."""
+    """With ``clips``, ``seen`` and ``sounding_s``, and ``kin`` where it is not seen."""
     label = record["label"]
+    record = {"sounding_s": sounding_s(record), **record}
     if label in trained:
         return {**record, "seen": True, "clips": trained[label]}
     return {**record, "seen": False, "clips": 0, "kin": bool(related.get(label, set()) & trained.keys())}
@@ -214,14 +215,6 @@ def write_tables(data: Path, out: Path) -> None:
 def based(row: Mapping[str, str], part: str) -> dict[str, str]:
     """The row with its file's path from the folder above."""
     return {**row, "file": f"{part}/{row['file']}"}
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """A CSV file of rows with the same columns."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def main() -> None:

@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from judge_page import page
 
+from amr.arrays import BoolArray, Float64Array
+
 Record = dict[str, Any]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 MIN_SCORES = tuple(round(0.05 * step, 2) for step in range(1, 19))
 
@@ -51,6 +50,7 @@ SETS = (
     HeldOut("paraphrased", "scenes", "absent_paraphrased"),
     HeldOut("esc", "esc", "absent_esc"),
     HeldOut("esc50", "esc50", "absent_esc50"),
+    HeldOut("household", "household", "absent_household"),
     HeldOut("short", "short"),
     HeldOut("real", "real"),
 )
@@ -63,10 +63,14 @@ PARTS: dict[str, Callable[[Record], bool]] = {
     "clips under 5": lambda record: 0 < record.get("clips", 0) < 5,
     "clips 5 to 19": lambda record: 5 <= record.get("clips", 0) < 20,
     "clips 20 and more": lambda record: record.get("clips", 0) >= 20,
+    "under 1 s": lambda record: 0 < record.get("sounding_s", 0) < 1,
+    "1 to 2 s": lambda record: 1 <= record.get("sounding_s", 0) < 2,
+    "under 2 s": lambda record: 0 < record.get("sounding_s", 0) < 2,
     "human": lambda record: record.get("human") is True,
     "automatic": lambda record: record.get("human") is False,
 }
-"""By label in training or not (``kin``: a related one is), by its number of clips there, by who annotated."""
+"""By label in training or not (``kin``: a related one is), by its number of clips there, by how long the
+sound is heard, by who annotated."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class TopAnswers:
         present: ``(queries,)`` there is something to find.
     """
 
-    score: FloatArray
+    score: Float64Array
     right: BoolArray
     present: BoolArray
 
@@ -112,7 +116,7 @@ def threshold_table(top: TopAnswers, min_scores: Sequence[float] = MIN_SCORES) -
 
 def telling_apart(top: TopAnswers) -> Record:
     """AUC of present against absent, calibration with the absent as misses, and the table of thresholds."""
-    from amr.cli.score_extras import reliability_block
+    from amr.evaluation.report import reliability_block
     from amr.metrics.calibration import reliability
     from amr.training.validate import area_under_curve
 

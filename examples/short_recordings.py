@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from amr.formats.features import open_features
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.open import open_features
+from amr.formats.features.write import FeatureWriter, create_feature_file
 
 Record = dict[str, Any]
 Span = tuple[float, float]

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 import soxr
 
-Samples = npt.NDArray[np.float64]
+from amr.arrays import Float64Array
 
 SPEEDS = (0.8, 1.25)
 """Four semitones down to four up; the middle, which is hardly another sound, is left out."""
@@ -38,16 +37,16 @@ def draw_speed(draw: np.random.Generator, copy: int) -> float:
     return float(np.exp(draw.uniform(np.log(slowest), -np.log(LEAST_CHANGE))))
 
 
-def filtered(samples: Samples, rate_hz: int, gains_db: Samples) -> Samples:
+def filtered(samples: Float64Array, rate_hz: int, gains_db: Float64Array) -> Float64Array:
     """``(samples, channels)`` through gains, straight between the knots over the logarithm of frequency."""
     spectrum = np.fft.rfft(samples, axis=0)
     frequencies = np.maximum(np.fft.rfftfreq(len(samples), 1 / rate_hz), KNOTS_HZ[0])
     gain = 10 ** (np.interp(np.log(frequencies), np.log(KNOTS_HZ), gains_db) / 20)
-    out: Samples = np.fft.irfft(spectrum * gain[:, None], len(samples), axis=0)
+    out: Float64Array = np.fft.irfft(spectrum * gain[:, None], len(samples), axis=0)
     return out
 
 
-def varied(samples: Samples, rate_hz: int, copy: int, draw: np.random.Generator) -> Samples:
+def varied(samples: Float64Array, rate_hz: int, copy: int, draw: np.random.Generator) -> Float64Array:
     """One copy, as loud as its clip."""
     speed = draw_speed(draw, copy)
     out = soxr.resample(samples, rate_hz * speed, rate_hz)

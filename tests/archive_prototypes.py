@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from archive_world import DIMENSION, TEXT_DIMENSION, Floats, text_features, wandering
 
-from amr.models.frame_network import FrameNetwork, compressed
+from amr.models.frames.constants import LAYER_NORM_EPSILON
+from amr.models.frames.network import FrameNetwork, compressed
+from amr.models.frames.numpy_prototypes import NumpyPrototypes
+from amr.models.frames.prototypes import even
 from amr.models.presets import PRESETS, sized
-from amr.models.prototypes import even
-from amr.retrieval.model_space import ModelSpace
+from amr.retrieval.archive.model_space import ModelSpace
 
 AXES = 6
 WORDS = ("a dog barks", "rain", "someone chops wood", "wind", "a bell", "steps", "a train", "birds", "speech")
 
 
-def toy_space(seed: int = 0) -> ModelSpace:
-    """A network of random weights that was measured on random frames, and the space in which it compares.
+def toy_network(seed: int = 0) -> FrameNetwork:
+    """A network of random weights that was measured on random frames.
 
     Args:
         seed: another number is another network.
@@ -44,12 +47,26 @@ def toy_space(seed: int = 0) -> ModelSpace:
         )
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-    return ModelSpace("toy", network.eval(), network.prototypes)
+    return network.eval()
+
+
+def toy_space(seed: int = 0) -> ModelSpace:
+    """The space in which the toy network compares."""
+    return space_of(toy_network(seed))
+
+
+def space_of(network: FrameNetwork) -> ModelSpace:
+    weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
+    return ModelSpace("toy", NumpyPrototypes(weights, network.config.max_tokens))
 
 
 def heard_alone(own: ModelSpace, frames: Floats) -> Floats:
     """What prototypes are compared with, frame by frame."""
-    white = own.prototypes.whitening
-    with torch.inference_mode():
-        heard = [white(even(compressed(torch.from_numpy(each)))) for each in frames]
-        return torch.stack([each / each.norm() for each in heard]).numpy()
+    mean = own.prototypes.weights["prototypes.whitening.mean"]
+    axes = own.prototypes.weights["prototypes.whitening.axes"]
+    heard = []
+    for each in np.sign(frames) * np.log(1 + np.abs(frames)):
+        even = (each - each.mean()) / np.sqrt(each.var() + LAYER_NORM_EPSILON)
+        white = (even - mean) @ axes
+        heard.append(white / np.linalg.norm(white))
+    return np.stack(heard).astype(np.float32)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from amr.arrays import Float32Array
 from amr.cli.main import run
 from amr.encoders.base import EncoderIdentity, TextFeatures
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.write import FeatureWriter, create_feature_file
 
-Floats = npt.NDArray[np.float32]
+Floats = Float32Array
 
 DIMENSION = 12
 TEXT_DIMENSION = 6

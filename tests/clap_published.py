@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.numpy import save_file
 
-Array = npt.NDArray[np.float32]
+from amr.arrays import Float32Array
+
+Array = Float32Array
 Tensors = dict[str, Array]
 
 

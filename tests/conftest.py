@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED = REPOSITORY.parent / "shared"
@@ -35,7 +36,7 @@ def amr(tmp_path: Path) -> Amr:
             capture_output=True,
             cwd=options.get("cwd", tmp_path),  # type: ignore[call-overload]
             env={**os.environ, "OMP_NUM_THREADS": "1", **options.get("env", {})},  # type: ignore[dict-item]
-            timeout=120,
+            timeout=HANG_S,
             check=False,
         )
         return subprocess.CompletedProcess(

@@ -56,3 +56,13 @@ class DyingEncoder(FakeEncoder):
             Path("died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode_audio(samples)
+
+
+class HangingEncoder(FakeEncoder):
+    """The second process of a group never gets its first recording done."""
+
+    def encode_audio(self, samples: Floats) -> Floats:
+        if os.environ.get("RANK") == "1":
+            Path("stuck").touch()
+            time.sleep(600)
+        return super().encode_audio(samples)

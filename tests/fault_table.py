@@ -107,8 +107,9 @@ def require_told(line: Fault, seen: Seen) -> None:
 
 def load_all() -> None:
     """Import every test module that has lines of the table, in order."""
-    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+    for path in sorted(Path(__file__).parent.rglob("test_*.py")):
         if IMPORT.search(path.read_text(encoding="utf-8")):
+            sys.path.append(str(path.parent))
             importlib.import_module(path.stem)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 from fault_table import Seen
+from waiting import HANG_S
 
 from amr.cli.main import run
-from amr.formats.features import open_features
-from amr.formats.features_read import FeatureFile
+from amr.formats.features.open import open_features
+from amr.formats.features.read import FeatureFile
 
 TESTS = Path(__file__).parent
 FAKE = ("--encoder", "feature_fakes:FakeEncoder", "--device", "cpu")
@@ -61,13 +61,17 @@ class World:
 
     def require_all(self, path: str | Path = "f.h5", without: tuple[str, ...] = ()) -> None:
         """Every recording is in the file, once, with the frames that undisturbed work gives it."""
-        if not Path("whole.h5").exists():
-            assert run(["extract", "audio", "-o", "whole.h5", "-q", "--keep-going", *FAKE]) in (0, 5)
+        self.require_extracted()
         with open_features(path) as found, open_features("whole.h5") as whole:
             assert sorted(found.ids) == sorted(set(IDS) - set(without))
             for name in found.ids:
                 assert np.array_equal(found.frames(name), whole.frames(name)), name
                 assert found.duration_s(name) == whole.duration_s(name)
+
+    def require_extracted(self) -> None:
+        """``whole.h5`` is there."""
+        if not Path("whole.h5").exists():
+            assert run(["extract", "audio", "-o", "whole.h5", "-q", "--keep-going", *FAKE]) in (0, 5)
 
     def resume(self, *arguments: object, encoder: str = "FakeEncoder") -> None:
         """The same command goes on, and nothing is missing in the end."""
@@ -94,15 +98,8 @@ def start(*arguments: str, stdin: int | None = None, **environment: str) -> subp
 
 def end(work: subprocess.Popen[bytes]) -> Seen:
     """Wait for a process."""
-    _, printed = work.communicate(timeout=300)
+    _, printed = work.communicate(timeout=HANG_S)
     return Seen(work.returncode, printed.decode())
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.01)
 
 
 def ids_in(path: str | Path) -> list[str]:

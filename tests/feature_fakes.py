@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import zlib
 
+import h5py
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array
 from amr.encoders.base import EncoderIdentity, TextFeatures
 
-Floats = npt.NDArray[np.float32]
+Floats = Float32Array
 
 SAMPLE_RATE_HZ = 16_000
 WINDOW_SAMPLES = 15_600
@@ -121,3 +122,13 @@ def made_frames(recording_id: str, count: int, dimension: int = DIMENSION) -> Fl
     seed = zlib.crc32(recording_id.encode())
     numbers = np.arange(count * dimension, dtype=np.float32).reshape(count, dimension)
     return ((numbers + seed) % 1999).astype(np.float32)
+
+
+def contents(path: str) -> dict[str, object]:
+    """All that a feature file holds, by name."""
+    with h5py.File(path, "r") as file:
+        found: dict[str, object] = {f"@{name}": value for name, value in file.attrs.items()}
+        file.visititems(
+            lambda name, item: found.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from amr.arrays import Float32Array
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.errors import InputError
 
@@ -21,7 +21,7 @@ BACKGROUND_LENGTHS_S = (11.0, 9.5, 5.0)
 """Two that are long enough for recordings of 8 s, and one that is not."""
 
 
-def tone(length_s: float, pitch_hz: float, rate_hz: int = RATE_HZ, seed: int = 0) -> npt.NDArray[np.float32]:
+def tone(length_s: float, pitch_hz: float, rate_hz: int = RATE_HZ, seed: int = 0) -> Float32Array:
     """A tone with a little noise, 0.2 s of near silence before and after."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(round(length_s * rate_hz)) / rate_hz
@@ -30,9 +30,7 @@ def tone(length_s: float, pitch_hz: float, rate_hz: int = RATE_HZ, seed: int = 0
     return np.concatenate([ends, sound, ends]).astype(np.float32)
 
 
-def noise(
-    length_s: float, rate_hz: int = RATE_HZ, seed: int = 0, level: float = 0.1
-) -> npt.NDArray[np.float32]:
+def noise(length_s: float, rate_hz: int = RATE_HZ, seed: int = 0, level: float = 0.1) -> Float32Array:
     """White noise."""
     rng = np.random.default_rng([7, seed])
     return (level * rng.standard_normal(round(length_s * rate_hz))).astype(np.float32)
@@ -98,7 +96,7 @@ class ToyEncoder:
             joint_dimension=2,
         )
 
-    def encode_audio(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def encode_audio(self, samples: Float32Array) -> Float32Array:
         if os.environ.get("TOY_FAILS") and samples.shape[1] > 8000:
             raise InputError("the toy is broken")
         windows = samples.reshape(len(samples), -1, 8000)
@@ -108,10 +106,10 @@ class ToyEncoder:
         one = np.ones((2, 3), np.float32)
         return [TextFeatures(one * len(query), one[0] * len(query)) for query in queries]
 
-    def joint_audio(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def joint_audio(self, frames: Float32Array) -> Float32Array:
         return frames
 
-    def joint_text(self, pooled: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def joint_text(self, pooled: Float32Array) -> Float32Array:
         return pooled[:, :2]
 
     def explain(self, query: str, top: int) -> list[tuple[str, float]]:

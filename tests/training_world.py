@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.formats.annotations import Annotation, read_annotations
-from amr.formats.features import open_features
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.open import open_features
+from amr.formats.features.write import FeatureWriter, create_feature_file
 from amr.formats.notices import Notices
-from amr.training.corpus import Corpus
-from amr.training.loading import LoadOptions, load_corpus
-from amr.training.plan import Plan
+from amr.training.dataset import Dataset
+from amr.training.loading import LoadOptions, load_dataset
+from amr.training.plan import TrainingPlan
 
-Floats = npt.NDArray[np.float32]
+Floats = Float32Array
 
 DIM = 8
 SOUNDS = 4
@@ -36,13 +36,13 @@ TINY_NETWORK = {
 }
 
 
-def tiny_plan(preset: str = "am-detr", **changes: Any) -> Plan:
+def tiny_plan(preset: str = "am-detr", **changes: Any) -> TrainingPlan:
     """A preset with a tiny network; ``changes`` are training settings, or sections by name."""
     sections = {key: changes.pop(key) for key in ("network", "loss") if key in changes}
     network = TINY_NETWORK | sections.get("network", {})
     training = {"batch_size": 4, "epochs": 2, "learning_rate": 1e-3, **changes}
     fields = {"network": network, "loss": sections.get("loss", {}), "training": training}
-    return Plan.of_preset(preset).with_fields(fields, "test")
+    return TrainingPlan.of_preset(preset).with_fields(fields, "test")
 
 
 def directions() -> Floats:
@@ -113,12 +113,12 @@ class World:
         path.write_text("".join(json.dumps(each) + "\n" for each in records))
         return path
 
-    def corpus(
+    def dataset(
         self, source: Path, options: LoadOptions | None = None, notices: Notices | None = None
-    ) -> Corpus:
+    ) -> Dataset:
         self._writer.commit()
         with open_features(self.features) as reader:
-            return load_corpus(
+            return load_dataset(
                 read_annotations(source),
                 reader,
                 options or LoadOptions(memory_bytes=1 << 30),
@@ -135,3 +135,33 @@ def record(
     """An annotation's JSON object."""
     annotation = Annotation(qid, text, vid, duration_s, windows, extra=extra)
     return annotation.record()
+
+
+TINY_OPTIONS = [
+    argument
+    for name, value in TINY_NETWORK.items()
+    if name not in ("audio_dim", "text_dim")
+    for argument in ("--set", f"network.{name}={value}")
+]
+
+
+def command(world: World, model: str, *more: object) -> list[str]:
+    """A command line that trains a tiny network."""
+    folder = world.folder
+    return [
+        "train",
+        str(folder / "train.jsonl"),
+        "--features",
+        str(world.features),
+        "--validation",
+        str(folder / "val.jsonl"),
+        "-o",
+        str(folder / model),
+        "--batch-size",
+        "4",
+        "--epochs",
+        "2",
+        *TINY_OPTIONS,
+        *([] if "--config" in more else ["--preset", "am-detr"]),
+        *map(str, more),
+    ]

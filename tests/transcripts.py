@@ -1,6 +1,6 @@
 """Commands that stand in the docs with what they print: run them, and write anew what they print.
 
-``python tests/transcripts.py`` rewrites the console blocks of the README and the tutorial.
+``python tests/transcripts.py [PAGE...]`` rewrites the console blocks of the README and the tutorials.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-TRANSCRIPTS = [REPOSITORY / "README.md", REPOSITORY / "docs" / "tutorial.md"]
+TRANSCRIPTS = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "docs" / "tutorial.md",
+    REPOSITORY / "docs" / "field_recorder.md",
+]
 BLOCK = re.compile(r"```console\n(.*?)```", flags=re.DOTALL)
 
 
@@ -80,5 +84,5 @@ def rewrite(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for transcript in TRANSCRIPTS:
+    for transcript in map(Path, sys.argv[1:] or TRANSCRIPTS):
         rewrite(transcript)

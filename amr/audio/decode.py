@@ -1,71 +1,135 @@
-"""Audio files as blocks of samples, never as a whole: libsndfile's formats, all others through ffmpeg."""
+"""Audio files as blocks of samples, never as a whole: the one place that decides what decodes a file.
+
+libsndfile where it can, ffmpeg for all others. Files that are several ones end to end
+(:mod:`amr.audio.joined`, :mod:`amr.audio.mp3`) and headers that are wrong about their sound
+(:mod:`amr.audio.claims`) are seen before.
+"""
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from amr.audio.chain import Chain
+from amr.audio.claims import read_claim
+from amr.audio.decoder import Decoder
 from amr.audio.ffmpeg import FfmpegDecoder
-from amr.audio.files import NATIVE_EXTENSIONS, audio_extension
-from amr.audio.headers import missing_bytes, mp3_has_length, ogg_is_cut
-from amr.errors import InputError
+from amr.audio.files import MPEG_EXTENSIONS
+from amr.audio.joined import MOST_LINKS, find_links
+from amr.audio.mp3 import id3_bytes, mpeg_stretches, parse_frame
+from amr.audio.names import NATIVE_EXTENSIONS, audio_extension
+from amr.audio.native import SoundfileDecoder, Source, reason
+from amr.audio.view import read_at
+from amr.errors import InputError, MissingError
 
-Samples = npt.NDArray[np.float32]
-
-BLOCK_SAMPLES = 2**18  # of all channels together: 1 MB
 SLOWEST_HZ, FASTEST_HZ = 100, 4_000_000  # below hydrophones for whales, above recorders for bats
-UNKNOWN_FRAMES = 2**62  # libsndfile's "not known" lies above
-MP3_SLACK_FRAMES = 3 * 1152  # encoders and decoders count their delay, or the tag's own frame, differently
-# libsndfile stops an MP3 without a length tag where the first frame's bit rate (8 to 320 kbit/s) puts its
-# end.
-MOST_BIT_RATE_CHANGE = 64
-ID3V1_BYTES = 128
-
-
-class Decoder(Protocol):
-    """An open audio file."""
-
-    @property
-    def sample_rate_hz(self) -> int: ...
-
-    @property
-    def channels(self) -> int: ...
-
-    def blocks(self) -> Iterator[Samples]:
-        """``(n, channels)`` in [-1, 1] until the end. Raises ``InputError`` where the file is damaged."""
-        ...
+NOT_SOUND = "holds bytes between its frames that are no sound; they are passed over"
+WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
 @contextmanager
-def open_decoder(path: Path) -> Iterator[Decoder]:
-    """A recording, ready to be read once from its start.
+def open_decoder(path: Path, *, strict: bool = False) -> Iterator[Decoder]:
+    """A recording, ready to be read once.
+
+    Args:
+        path: the audio file.
+        strict: refuse what would otherwise be remarked on: a header that is wrong about the sound.
 
     Raises:
         MissingError: it needs an ffmpeg that is not here.
         InputError: there is no such file; it is empty, no audio, or its header is nonsense.
     """
     require_audio_file(path)
+    sources = find_sources(path)
+    if len(sources) >= MOST_LINKS:
+        raise InputError(f"is {MOST_LINKS} files end to end, or more", where=path)
+    if len(sources) > 1:
+        yield Chain([partial(open_source, source, strict=strict) for source in sources])
+        return
+    with open_source(sources[0], strict=strict) as decoder:
+        yield decoder
+
+
+def find_sources(path: Path) -> list[Source]:
+    """The sound in a file, in order: mostly one, the file as it is."""
+    if claimed := claimed_sources(path):
+        return claimed
+    if is_mpeg(path):
+        found, lost_bytes = mpeg_stretches(path)
+        remark = NOT_SOUND if lost_bytes else ""
+        if found:
+            return [Source(path, (one.part,), None, not one.says_length, remark) for one in found]
+    links = find_links(path)
+    return [Source(path)] if len(links) == 1 else [Source(path, (link,)) for link in links]
+
+
+def claimed_sources(path: Path) -> list[Source]:
+    """Sources of the forms that claim a size; none where the file is of no such form."""
+    sources: list[Source] = []
+    size, start = path.stat().st_size, 0
+    while start < size and len(sources) <= MOST_LINKS and (claim := read_claim(path, start)) is not None:
+        end = start + claim.end
+        if claim.claimed != claim.found:
+            sources.append(Source(path, claim.pieces(claim.found) if claim.fits else (claim.sound,), claim))
+        else:
+            sources.append(Source(path, None if (start, end) == (0, size) else (range(start, end),)))
+        start = end
+    return sources
+
+
+def is_mpeg(path: Path) -> bool:
+    """Whether a file begins with a frame of MPEG audio, or is called so."""
+    begin = id3_bytes(read_at(path, 0, 10))
+    return parse_frame(read_at(path, begin, 4)) is not None or audio_extension(path.name) in MPEG_EXTENSIONS
+
+
+@contextmanager
+def open_source(source: Source, *, strict: bool) -> Iterator[Decoder]:
+    """A decoder for a source: libsndfile, or ffmpeg where that refuses it.
+
+    Raises:
+        MissingError: it needs an ffmpeg that is not here.
+        InputError: neither can read it; the reasons of both are given.
+    """
     try:
-        file = open_soundfile(path)
+        file = source.open()
     except soundfile.LibsndfileError as error:
-        if audio_extension(path.name) in NATIVE_EXTENSIONS:
-            raise InputError(f"is no audio that can be read ({reason(error)})", where=path) from error
-        with FfmpegDecoder(path) as decoder:
-            check_header(path, decoder)
+        with open_with_ffmpeg(source, reason(error), strict=strict) as decoder:
+            check_header(source.path, decoder.sample_rate_hz, decoder.channels)
             yield decoder
         return
     with file:
-        native = SoundfileDecoder(path, file)
-        check_header(path, native)
-        yield native
+        check_header(source.path, file.samplerate, file.channels)
+        yield SoundfileDecoder(source, file, strict=strict)
+
+
+def open_with_ffmpeg(source: Source, native_reason: str, *, strict: bool) -> FfmpegDecoder:
+    """What libsndfile refused, through ffmpeg."""
+    path = source.path
+    part = source.pieces[-1] if source.pieces is not None and source.claim is None else None
+    assert not isinstance(part, bytes)
+    refuse_web_page(path)
+    try:
+        return FfmpegDecoder(path, part, strict=strict)
+    except (InputError, MissingError) as error:
+        if audio_extension(path.name) not in NATIVE_EXTENSIONS:
+            raise
+        why = "no ffmpeg to try it with is on the PATH" if isinstance(error, MissingError) else error.what
+        raise InputError(
+            f"is no audio that can be read (libsndfile: {native_reason or 'no reason given'}; {why})",
+            where=path,
+        ) from error
+
+
+def refuse_web_page(path: Path) -> None:
+    """Say it in words where a download brought a page instead of sound."""
+    head = read_at(path, 0, 512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(WEB_PAGES):
+        raise InputError("is no audio that can be read: it is a web page", where=path)
 
 
 def require_audio_file(path: Path) -> None:
@@ -77,120 +141,18 @@ def require_audio_file(path: Path) -> None:
     if not path.is_file():
         raise InputError("is not a regular file", where=path, hint="write the sound into a file first")
     try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
+        empty = not read_at(path, 0, 1)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=path) from error
     if empty:
         raise InputError("is empty (0 bytes)", where=path)
 
 
-def check_header(path: Path, decoder: Decoder) -> None:
+def check_header(path: Path, sample_rate_hz: int, channels: int) -> None:
     """Refuse rates that no recorder has, before anything is sized by them."""
-    if not SLOWEST_HZ <= decoder.sample_rate_hz <= FASTEST_HZ:
+    if not SLOWEST_HZ <= sample_rate_hz <= FASTEST_HZ:
         raise InputError(
-            f"the header says {decoder.sample_rate_hz} Hz, expected {SLOWEST_HZ} to {FASTEST_HZ}", where=path
+            f"the header says {sample_rate_hz} Hz, expected {SLOWEST_HZ} to {FASTEST_HZ}", where=path
         )
-    if decoder.channels < 1:
+    if channels < 1:
         raise InputError("the header says 0 channels", where=path)
-
-
-def open_soundfile(path: Path) -> soundfile.SoundFile:
-    file = soundfile.SoundFile(os.fsencode(path))
-    if file.format == "MP3" and not mp3_has_length(path):
-        file.close()
-        return TaglessMp3(path)
-    return file
-
-
-def reason(error: Exception) -> str:
-    """libsndfile's words without the path and the full stop."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
-
-
-class LongerFile(io.FileIO):
-    """A file that claims to be longer than it is, so that an estimated length does not cut its sound."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "rb")
-        self._claimed = os.fstat(self.fileno()).st_size * MOST_BIT_RATE_CHANGE
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        if whence == os.SEEK_END:
-            return super().seek(self._claimed + offset)
-        return super().seek(offset, whence)
-
-    def readinto(self, buffer: Any, /) -> int:  # typeshed's Buffer needs Python 3.12
-        """The bytes; at the claimed end zeros, as libsndfile must be able to look for a tag there."""
-        if self.tell() < self._claimed - ID3V1_BYTES:
-            return super().readinto(buffer)
-        memoryview(buffer)[:] = bytes(len(buffer))
-        return len(buffer)
-
-
-class TaglessMp3(soundfile.SoundFile):  # type: ignore[misc]  # soundfile comes without types
-    """An MP3 that does not say how long it is, read until it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._bytes = LongerFile(path)
-        try:
-            super().__init__(self._bytes)
-        except BaseException:
-            self._bytes.close()
-            raise
-
-    def close(self) -> None:
-        super().close()
-        self._bytes.close()
-
-
-class SoundfileDecoder:
-    """What libsndfile reads, with the checks for a cut file that it leaves out."""
-
-    def __init__(self, path: Path, file: soundfile.SoundFile) -> None:
-        self._path = path
-        self._file = file
-
-    @property
-    def sample_rate_hz(self) -> int:
-        return int(self._file.samplerate)
-
-    @property
-    def channels(self) -> int:
-        return int(self._file.channels)
-
-    def blocks(self) -> Iterator[Samples]:
-        self._refuse_cut_header()
-        buffer = np.empty((max(1, BLOCK_SAMPLES // self.channels), self.channels), dtype=np.float32)
-        total = 0
-        while len(block := self._read(buffer)):
-            total += len(block)
-            yield block
-        self._refuse_cut_sound(total)
-
-    def _read(self, buffer: Samples) -> Samples:
-        try:
-            block: Samples = self._file.read(out=buffer)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"is damaged or cut ({reason(error)})", where=self._path) from error
-        return block
-
-    def _refuse_cut_header(self) -> None:
-        missing = missing_bytes(self._file.extra_info)
-        if missing:
-            raise InputError(
-                f"is cut: {missing[0]} bytes of sound, the header says {missing[1]}", where=self._path
-            )
-        if self._file.format == "OGG" and ogg_is_cut(self._path):
-            raise InputError("is cut: its last Ogg page is not complete", where=self._path)
-
-    def _refuse_cut_sound(self, total: int) -> None:
-        claimed: Any = self._file.frames
-        is_mp3 = self._file.format == "MP3"
-        if claimed >= UNKNOWN_FRAMES or (is_mp3 and isinstance(self._file, TaglessMp3)):
-            return
-        if total < claimed - (MP3_SLACK_FRAMES if is_mp3 else 0):
-            found_s, claimed_s = total / self.sample_rate_hz, claimed / self.sample_rate_hz
-            raise InputError(
-                f"is cut: {found_s:.1f} s of sound, the header says {claimed_s:.1f} s", where=self._path
-            )

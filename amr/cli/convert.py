@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from amr.cli import options
-from amr.cli.messages import warn
-from amr.errors import InputError, UsageError
+from amr.cli.tables import is_terminal
+from amr.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from amr.formats.notices import Notices
-    from amr.formats.tracks import Track
+    from amr.tasks.convert import MomentFiles
 
-
-class InputForm(str, Enum):
-    """What a file that comes in is."""
-
-    JSONL = "jsonl"
-    AUDACITY = "audacity"
-    CSV = "csv"
-    RTTM = "rttm"
-    JAMS = "jams"
-
-
-class OutputForm(str, Enum):
-    """What goes out."""
-
-    PREDICTIONS = "predictions"
-    ANNOTATIONS = "annotations"
-    AUDACITY = "audacity"
-    CSV = "csv"
-    RTTM = "rttm"
-    JAMS = "jams"
-
-
-class ClipForm(str, Enum):
-    """Audio forms of clips."""
-
-    WAV = "wav"
-    FLAC = "flac"
-    OGG = "ogg"
-    MP3 = "mp3"
+InputForm = Literal["jsonl", "audacity", "csv", "rttm", "jams"]
+OutputForm = Literal["predictions", "annotations", "audacity", "raven", "csv", "rttm", "jams"]
+ClipForm = Literal["wav", "flac", "ogg", "mp3"]
 
 
 def convert(
@@ -66,14 +36,16 @@ def convert(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="audacity, jams: write a file for each recording here."),
+        typer.Option(
+            "--dir", metavar="DIR", help="audacity, raven, jams: write a file for each recording here."
+        ),
     ] = None,
     clips: Annotated[
         Path | None, typer.Option("--clips", metavar="DIR", help="Cut every moment out as a sound file here.")
     ] = None,
-    clip_form: Annotated[ClipForm, typer.Option("--clip-form", help="--clips: the sound files' form.")] = (
-        ClipForm.WAV
-    ),
+    clip_form: Annotated[
+        ClipForm, typer.Option("--clip-form", help="--clips: the sound files' form.")
+    ] = "wav",
     context: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="--clips: sound around each moment.")
     ] = 0.0,
@@ -89,7 +61,13 @@ def convert(
             "were exported and corrected get their ids back.",
         ),
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="The best moments of each query only.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="The best moments of each query and recording only.")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, help="The best moments of each query over all recordings, as in amr predict."),
+    ] = None,
     min_score: Annotated[float | None, typer.Option(help="Moments from this score on only.")] = None,
     dcase: Annotated[
         str | None,
@@ -104,13 +82,16 @@ def convert(
     report: Annotated[str | None, typer.Option(metavar="PDF", help="--dcase: the technical report.")] = None,
     output: options.Output = None,
     force: options.Force = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="--dir, --clips: keep what an interrupted run has written.")
+    ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Take moments to Audacity, spreadsheets and other tools, and bring them back.
 
     \b
-    amr convert preds.jsonl --to audacity --dir labels/ --top 3
+    amr convert preds.jsonl --to audacity --dir labels/ --top-k 3
     amr convert labels/*.txt --to annotations --ids preds.jsonl -o corrected.jsonl
     amr convert preds.jsonl --clips found/ --audio audio/ --min-score 0.5
     amr convert --dcase-form > form.ini
@@ -118,28 +99,41 @@ def convert(
 
     CSV and RTTM hold many recordings in a file; Audacity and JAMS have a file for each, named like it.
     """
-    from amr.formats.notices import Notices
+    from amr.formats.exchange.dcase_form import TEMPLATE
+    from amr.tasks.convert import MomentFiles, convert_moments, package_submission, write_text
 
-    del verbose  # read by the command's own error report
+    del quiet, verbose  # read by options.hush, and by the command's own error report
+    paths = inputs or []
     if dcase_form:
-        from amr.formats.dcase_form import TEMPLATE
-
-        write_text(TEMPLATE, output, force)
+        write_text(TEMPLATE, output, force=force)
         return
-    require_one_product(inputs or [], to, clips, dcase, output, folder)
-    notices = Notices()
+    require_one_product(paths, to, clips, dcase, output, folder)
+    if resume and (force or (folder is None and clips is None)):
+        raise UsageError("--resume needs --dir or --clips, and no --force")
     if dcase is not None:
-        write_package(inputs or [], dcase, queries, report, output, force, notices)
-    else:
-        tracks = gather(inputs or [], from_, ids, audio if to is not None else None, notices)
-        tracks = [kept(track, top, min_score) for track in tracks]
-        if clips is not None:
-            write_clips(tracks, clips, clip_form, context, audio, force)
-        elif to is not None and folder is not None:
-            write_folder(tracks, to.value, folder, force)
-        elif to is not None:
-            write_text(one_text(tracks, to.value), output, force)
-    warn("convert", notices.lines(), quiet=quiet)
+        for where, value in (("--queries", queries), ("--report", report)):
+            if value is None:
+                raise UsageError("a submission needs it", where=where, hint="see amr convert -h")
+        if output is None and sys.stdout.isatty():
+            raise UsageError("a zip file cannot be shown at a terminal", where="-o", hint="-o submission.zip")
+        package_submission(
+            paths, form=dcase, queries=queries or "", report=report or "", output=output, force=force
+        )
+        return
+    moments = MomentFiles(paths, form=from_, ids=ids, top_k=top_k, top=top, min_score=min_score)
+    if to is not None:
+        convert_moments(
+            moments,
+            to,
+            output=output,
+            folder=folder,
+            audio=audio or [],
+            force=force,
+            resume=resume,
+            is_shown=is_terminal(),
+        )
+    elif clips is not None:
+        show_clips(moments, clips, audio or [], clip_form, context, force=force, resume=resume)
 
 
 def require_one_product(
@@ -159,152 +153,32 @@ def require_one_product(
         raise UsageError(
             f"say what to make with one of --to, --clips, --dcase; found {found}", hint="see amr convert -h"
         )
-    if folder is not None and (output is not None or to not in (OutputForm.AUDACITY, OutputForm.JAMS)):
-        raise UsageError("goes with --to audacity or --to jams, and without -o", where="--dir")
+    if folder is not None and (output is not None or to not in ("audacity", "raven", "jams")):
+        raise UsageError("--dir needs --to audacity, raven or jams, and no -o")
     if clips is not None and output is not None:
         raise UsageError(
             "clips go into the folder of --clips; their list goes to standard output", where="-o"
         )
 
 
-def gather(
-    inputs: list[str],
-    form: InputForm | None,
-    ids: str | None,
-    audio: list[str] | None,
-    notices: Notices,
-) -> list[Track]:
-    """The tracks of all inputs, with ids, and lengths where they can be known."""
-    from dataclasses import replace
-
-    from amr.formats.exchange import form_of, read_tracks
-    from amr.formats.tracks import identified
-
-    known = read_tracks(ids, "jsonl", notices) if ids is not None else []
-    tracks: list[Track] = []
-    for source in inputs:
-        tracks += read_tracks(source, form.value if form is not None else form_of(source), notices)
-    if not tracks:
-        raise InputError("holds no moment", where=inputs[0])
-    tracks = identified(tracks, known, notices)
-    if not audio:
-        return tracks
-    from amr.report.sound import find_recordings, length_s
-
-    files = find_recordings(audio)
-    wanted = {track.vid for track in tracks if track.duration_s is None}
-    lengths = {vid: round(length_s(files[vid]), 3) for vid in wanted & set(files)}
-    return [replace(track, duration_s=lengths.get(track.vid, track.duration_s)) for track in tracks]
-
-
-def kept(track: Track, top: int | None, min_score: float | None) -> Track:
-    """The track with its best moments only; moments without a score are never below one."""
-    from dataclasses import replace
-
-    if top is None and min_score is None:
-        return track
-    good = [w for w in track.ranked if min_score is None or w.score is None or w.score >= min_score]
-    return replace(track, windows=good[:top])
-
-
-def one_text(tracks: list[Track], form: str) -> str:
-    """All tracks as the text of one file."""
-    from amr.formats.exchange import FORMS
-
-    vids = list(dict.fromkeys(track.vid for track in tracks))
-    if FORMS[form].holds_one and len(vids) > 1:
-        raise UsageError(
-            f"{form} holds one recording a file, these are {len(vids)}",
-            where="--to",
-            hint="give a folder: --dir DIR",
-        )
-    return FORMS[form].render(tracks)
-
-
-def write_text(text: str, output: Path | None, force: bool) -> None:
-    """The product, to a file or standard output."""
-    from amr.formats.streams import STDIO, open_output
-
-    try:
-        content = text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError("a text of the input holds half a character (a lone surrogate)") from error
-    with open_output(output if output is not None else STDIO, force=force) as file:
-        file.write(content)
-
-
-def write_folder(tracks: list[Track], form: str, folder: Path, force: bool) -> None:
-    """A file for each recording; every name is checked before the first is written."""
-    from amr.formats.exchange import FORMS, render_files
-    from amr.formats.streams import require_writable
-    from amr.formats.tracks import file_stem
-
-    files = {file_stem(vid) + FORMS[form].ending: text for vid, text in render_files(tracks, form).items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in files:
-        require_writable(folder / name, force=force)
-    for name, text in files.items():
-        write_text(text, folder / name, force)
-
-
-def write_clips(
-    tracks: list[Track], folder: Path, form: ClipForm, context_s: float, audio: list[str] | None, force: bool
+def show_clips(
+    moments: MomentFiles,
+    folder: Path,
+    audio: list[str],
+    form: str,
+    context_s: float,
+    *,
+    force: bool,
+    resume: bool,
 ) -> None:
-    """The clips, and their list on standard output: a line of JSON each, at a terminal the path."""
-    from amr.formats.streams import require_writable
-    from amr.report.clips import cut_clips, plan_clips
-    from amr.report.sound import find_recordings
+    """Cut the clips and list them on standard output: a line of JSON each, at a terminal the path."""
+    from amr.formats.jsonl import line_of
+    from amr.tasks.convert import cut_clips
 
     if not audio:
         raise UsageError("clips are cut from recordings: name them", where="--audio")
-    files = find_recordings(audio)
-    planned = plan_clips(tracks, form.value)
-    folder.mkdir(parents=True, exist_ok=True)
-    for clip in planned:
-        require_writable(folder / clip.name, force=force)
-    for clip, path in cut_clips(planned, files, folder, context_s=context_s, force=force):
-        if sys.stdout.isatty():
-            say_product(os.fspath(path))
-        else:
-            start_s, end_s, score = clip.window
-            record = {"clip": os.fspath(path), "vid": clip.track.vid, "qid": clip.track.qid}
-            moment = {"query": clip.track.query, "start": start_s, "end": end_s, "score": score}
-            say_product(json.dumps({**record, **moment}, ensure_ascii=False))
-
-
-def say_product(line: str) -> None:
-    print(line, flush=True)  # noqa: T201  # the product
-
-
-def write_package(
-    inputs: list[str],
-    form_file: str,
-    queries_file: str | None,
-    report_file: str | None,
-    output: Path | None,
-    force: bool,
-    notices: Notices,
-) -> None:
-    """The submission's zip, checked before it is written."""
-    from amr.formats.dcase import answers_in_order, output_text, package
-    from amr.formats.dcase_form import parse_form
-    from amr.formats.exchange import read_tracks
-    from amr.formats.queries import read_queries
-    from amr.formats.streams import STDIO, open_input, open_output
-    from amr.formats.tracks import read_text
-
-    for where, value in (("--queries", queries_file), ("--report", report_file)):
-        if value is None:
-            raise UsageError("a submission needs it", where=where, hint="see amr convert -h")
-    if output is None and sys.stdout.isatty():
-        raise UsageError("a zip file cannot be shown at a terminal", where="-o", hint="-o submission.zip")
-    form = parse_form(read_text(form_file), form_file, len(inputs))
-    asked = read_queries(queries_file or "")
-    outputs = [
-        output_text(answers_in_order(read_tracks(source, "jsonl", notices), asked, source))
-        for source in inputs
-    ]
-    with open_input(report_file or "") as file:
-        content = package(outputs, form, file.read(), report_file or "")
-    with open_output(output if output is not None else STDIO, force=force) as target:
-        target.write(content)
+    for clip in cut_clips(
+        moments, folder, audio=audio, form=form, context_s=context_s, force=force, resume=resume
+    ):
+        line = line_of(clip.record())
+        print(printable(str(clip.path)) if is_terminal() else line, flush=True)  # noqa: T201  # the product

@@ -24,42 +24,45 @@ def info(
     format_: options.Format = None,
     verbose: options.Verbose = False,  # noqa: ARG001  # the traceback is printed in amr.cli.main
 ) -> None:
-    """Tell what files are: kind, encoder, counts, hours, history; and whether they are whole.
+    """Describe files: kind, encoder, counts, hours, history; and whether they are whole.
 
     \b
     amr info feats.h5 model.safetensors preds.jsonl
     amr info --quick *.h5 --format json | jq .hours
 
     Features, models, annotations, predictions, recipes and metrics are known by their content. Every number
-    is read, unless --quick. Exit 0: all are whole; 3: one is damaged, or none of ours.
+    is read, unless --quick. Exit 0: all are whole; 3: one is damaged, cannot be read, or is none of ours.
     """
     from amr.cli.messages import say, wants_table
-    from amr.errors import InputError
+    from amr.errors import AmrError, InputError
     from amr.formats.describe import describe
 
     as_table = wants_table(format_, None)
-    troubles: list[InputError] = []
+    errors: list[InputError] = []
     for path in files:
         try:
             description = describe(path, quick=quick)
-        except InputError as error:
-            troubles.append(error)
+        except AmrError as error:
+            errors.append(InputError(error.what, where=error.where or path, hint=error.hint))
+            continue
+        except OSError as error:
+            errors.append(InputError(f"cannot be read: {error.strerror}", where=path))
             continue
         sys.stdout.write(table(path, description) if as_table else line(path, description))
-        troubles += [InputError(problem, where=path) for problem in description.problems]
-    for trouble in troubles[:-1]:
-        say(f"amr info: error: {trouble}")
-    if troubles:
-        raise troubles[-1]
+        errors += [InputError(problem, where=path) for problem in description.problems]
+    for earlier in errors[:-1]:
+        say(f"amr info: error: {earlier}")
+    if errors:
+        raise errors[-1]
 
 
 def line(path: Path, description: Description) -> str:
     """One JSON object."""
     from amr.formats.jsonl import line_of
 
-    told = {"file": str(path), "kind": description.kind, **description.facts}
-    told |= {"notes": list(description.notes), "problems": list(description.problems)}
-    text = line_of(told) + "\n"
+    record = {"file": str(path), "kind": description.kind, **description.facts}
+    record |= {"notes": list(description.notes), "problems": list(description.problems)}
+    text = line_of(record) + "\n"
     # A history may name files that are no UTF-8; Python escapes half of a character as JSON does.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -67,6 +70,7 @@ def line(path: Path, description: Description) -> str:
 def table(path: Path, description: Description) -> str:
     """Names and values in two columns, below the file and its kind."""
     from amr.cli.tables import columns
+    from amr.errors import printable
 
     rows = [(f"  {name}", shown(value)) for name, value in description.facts.items()]
     rows += [("  note", note) for note in description.notes]
@@ -75,26 +79,16 @@ def table(path: Path, description: Description) -> str:
     return "\n".join(map(printable, [head, *columns(rows)])) + "\n"
 
 
-def printable(text: str) -> str:
-    """Without the control codes that a file may hold."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def shown(value: Any) -> str:
-    """A fact in one line: the encoder by what tells it apart, lists by their last item."""
+    """A fact in one line: an encoder by its name and digest, lists by their last item."""
     try:
-        return unfolded(value)
+        if isinstance(value, dict) and "weights_sha256" in value:
+            digest = str(value["weights_sha256"])[:12]
+            return f"{value.get('name')} ({digest}…), {value.get('framing') or 'as it is'}"
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {shown(item)}" for name, item in value.items())
+        if isinstance(value, list):
+            return f"{len(value)} entries, the last: {shown(value[-1])}" if value else "none"
+        return "unknown" if value is None else str(value)
     except RecursionError:
         return "…"
-
-
-def unfolded(value: Any) -> str:
-    """As :func:`shown`, however deep."""
-    if isinstance(value, dict) and "weights_sha256" in value:
-        digest = str(value["weights_sha256"])[:12]
-        return f"{value.get('name')} ({digest}…), {value.get('framing') or 'as it is'}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {shown(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return f"{len(value)} entries, the last: {shown(value[-1])}" if value else "none"
-    return "unknown" if value is None else str(value)

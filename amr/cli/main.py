@@ -8,34 +8,47 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from amr import __version__
-from amr.cli.group import process_name
-from amr.cli.stopping import InterruptedSignal, TerminatedSignal, handling, terminate
-from amr.errors import AmrError, ExitCode
+from amr.cli.messages import log_shown, say
+from amr.cli.stopping import InterruptedSignal, TerminatedSignal, handling, unwind
+from amr.distributed import process_name
+from amr.errors import AmrError, ExitCode, UsageError
+from amr.formats.streams import named_in_errors
 
-TOOLS = ("simulate", "extract", "train", "predict", "score", "plot", "convert", "info")
+TOOLS = ("simulate", "extract", "train", "predict", "overview", "score", "plot", "serve", "convert", "info")
 """One file a tool in this room, each with a function of its own name."""
 
 
 class ReaderGoneError(AmrError):
-    """Whoever read our standard output has closed it (``| head``)."""
+    """The reader of our standard output has closed it (``| head``)."""
 
     exit_code = ExitCode.READER_GONE
 
 
 class Tools(TyperGroup):
-    """Turns a closed pipe and Ctrl-C into our own ends before the library gives them others."""
+    """Imports a tool when it is called; turns a closed pipe and Ctrl-C into our own ends before the library
+    gives them others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the library's signature
+        return list(TOOLS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in TOOLS and cmd_name not in self.commands:
+            self.commands[cmd_name] = tool_command(cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            with named_in_errors("<stdout>"):
+                sys.stdout.flush()
         except BrokenPipeError as error:
             raise ReaderGoneError("the reader of standard output went away") from error
         except KeyboardInterrupt as error:
@@ -43,10 +56,34 @@ class Tools(TyperGroup):
         return result
 
 
+LARGEST = 1e15
+"""Of seconds thirty million years: what is made of it, samples or bytes, still fits into 64 bits."""
+
+
+class ToolCommand(TyperCommand):
+    """Refuses numbers that no option can mean, before anything is made of them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            for number in value if isinstance(value, (list, tuple)) else [value]:
+                if is_too_large(number):
+                    what = "the number is out of range: at most 1e15, whole numbers below 2^63"
+                    raise UsageError(what, where=max(parameter.opts, key=len))
+        return super().invoke(ctx)
+
+
+def is_too_large(value: object) -> bool:
+    """Whether a number of the command line is undefined, or a whole one that does not fit into 64 bits, or
+    another beyond :data:`LARGEST`."""
+    if isinstance(value, float):
+        return not abs(value) <= LARGEST
+    return isinstance(value, int) and abs(value) >= 2**63
+
+
 app = typer.Typer(
     name="amr",
     cls=Tools,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -75,25 +112,27 @@ def amr(
     """
 
 
-def register_tools() -> None:
-    """Add every tool of this room to the command."""
-    for tool in TOOLS:
-        app.command(tool)(getattr(importlib.import_module(f"amr.cli.{tool}"), tool))
+def tool_command(tool: str) -> Any:
+    """The command of one tool, with all its options: a tenth of a second for all, so it is made for one."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(tool, cls=ToolCommand)(getattr(importlib.import_module(f"amr.cli.{tool}"), tool))
+    return typer.main.get_command(single)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every failure is one line on stderr.
 
     Args:
-        arguments: what stands after ``amr``.
+        arguments: what stands after ``amr``; nothing: the help page is shown.
     """
+    arguments = arguments or ["--help"]
     # numpy's matrices here are small, and its threads wait by spinning: beside a busy neighbour a sentence
-    # took seven times the processor time. Whoever sets the variable keeps what they set.
+    # took seven times the processor time. A value that the user has set is kept.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tool = next((word for word in arguments if word in TOOLS), "")
     program = f"amr {tool}".strip() + process_name()
     try:
-        with handling({signal.SIGTERM: terminate}):
+        with handling({signal.SIGTERM: unwind, signal.SIGINT: unwind}), log_shown(program):
             code = app(arguments, prog_name="amr", standalone_mode=False)
         return int(code or ExitCode.COMPLETE)
     except ReaderGoneError as error:
@@ -115,7 +154,7 @@ def run(arguments: list[str]) -> int:
         return report(program, what, hint, code, arguments)
     except MemoryError:
         return report(program, "not enough memory for this", "", ExitCode.MISSING, arguments)
-    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, told in one line
+    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours, in one line
         what = f"a fault of amr itself: {type(error).__name__}: {error}"
         return report(program, what, "please report it with the output of -v", ExitCode.BUG, arguments)
 
@@ -123,21 +162,18 @@ def run(arguments: list[str]) -> int:
 def report(program: str, what: str, hint: str, code: int, arguments: list[str]) -> int:
     """Print ``amr TOOL: error: WHERE: WHAT`` and a hint; with ``-v`` the traceback before it."""
     if "-v" in arguments or "--verbose" in arguments:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            say(line)
     silence_stdout_if_broken()
-    print(f"{program}: error: {one_line(what)}", file=sys.stderr)  # noqa: T201  # the one place for errors
-    if hint:
-        print(f"hint: {one_line(hint)}", file=sys.stderr)  # noqa: T201
+    with suppress(OSError):  # the disk behind standard error is full, too
+        say(f"{program}: error: {what}")
+        if hint:
+            say(f"hint: {hint}")
     return int(code)
 
 
-def one_line(text: str) -> str:
-    """Text from files and libraries, without line breaks or terminal control codes."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def explain_os_error(error: OSError) -> tuple[str, str, ExitCode]:
-    """What, hint and exit code for a failure of the operating system that nobody explained before."""
+    """What, hint and exit code for a failure of the operating system that was not explained before."""
     where = f"{error.filename}: " if error.filename else ""
     what = f"{where}{error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -158,6 +194,3 @@ def silence_stdout_if_broken() -> None:
         sys.stdout.flush()
     except OSError:
         silence_stdout()
-
-
-register_tools()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +19,18 @@ class OutputFormat(str, Enum):
     JSON = "json"
 
 
+def hush(is_quiet: bool) -> bool:
+    """Let nothing but errors of what the package logs through (:func:`amr.cli.messages.log_shown`)."""
+    if is_quiet:
+        logging.getLogger("amr").setLevel(logging.ERROR)
+    return is_quiet
+
+
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of standard output.")
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an existing output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no warnings.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=hush, help="No progress and no warnings.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more; a traceback if amr itself fails.")]
 Format = Annotated[
     OutputFormat | None,
@@ -40,10 +48,17 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an output tha
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Name what is broken, do the rest, exit with 5.")
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse recordings whose header is wrong about their sound.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after this many items.")]
 Encoder = Annotated[
     str, typer.Option("--encoder", metavar="NAME", help="Encoder, by name or as package.module:Class.")
 ]
+
+
+LONGEST_SHARD = 40
+"""Digits: Python refuses to make numbers of thousands."""
 
 
 def parse_shard(shard: str | None) -> tuple[int, int]:
@@ -55,6 +70,7 @@ def parse_shard(shard: str | None) -> tuple[int, int]:
     if shard is None:
         return 0, 1
     part, slash, parts = shard.partition("/")
-    if slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+    digits = part.isdecimal() and parts.isdecimal() and len(shard) <= LONGEST_SHARD
+    if slash and digits and 1 <= int(part) <= int(parts):
         return int(part) - 1, int(parts)
     raise UsageError(f"{shard!r} is not of the form I/N with 1 <= I <= N, e.g. 2/8", where="--shard")

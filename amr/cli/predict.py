@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,20 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from amr.cli import options
-from amr.cli.messages import Failures, say, wants_table
+from amr.cli.messages import Failures, wants_table
+from amr.cli.predict_table import MomentTable, advise, explain, print_trials
+from amr.cli.tables import is_terminal
+from amr.errors import printable
 
 if TYPE_CHECKING:
-    from amr.encoders.base import Encoder
     from amr.formats.predictions import Prediction
-    from amr.formats.queries import Query
-    from amr.retrieval.find import Finder
-    from amr.retrieval.library import Library
+    from amr.tasks.learned import Examples
 
 TABLE_ROWS = 20
 # Of the shipped model: docs/default-model.md says what stays and what goes.
 LIKELY_SCORE = 0.25
-EXPLAINED = 5
-TRIAL_ROWS = 10
 
 
 class Group(str, Enum):
@@ -47,7 +44,8 @@ def predict(
         ),
     ] = None,
     query: Annotated[
-        list[str] | None, typer.Option("--query", metavar="TEXT", help="A question; may be repeated.")
+        list[str] | None,
+        typer.Option("--query", metavar="TEXT", help="A question, or @NAME of --save-as; may be repeated."),
     ] = None,
     queries: Annotated[
         str | None,
@@ -61,14 +59,31 @@ def predict(
             "clips are examples of one sound.",
         ),
     ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A clip of what is not meant; may be repeated."),
+    ] = None,
+    examples: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Accepted and rejected moments of the recordings (JSONL, 'relevant_windows' and "
+            "'rejected_windows'), by which the questions are refined.",
+        ),
+    ] = None,
+    save_as: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NAME.sound", help="Keep what examples and words say together: --query @NAME asks for it."
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="best (the model that comes with amr), a trained model's file (.safetensors, or .ckpt of "
             "Lighthouse or the DCASE baseline), window, or prior:whole, prior:middle, prior:first, "
-            "prior:tiles. Default: best for yamnet features, window for others, for --like and with "
-            "window's options.",
+            "prior:tiles. Default: best for yamnet features, window for others and with window's options.",
             show_default=False,
         ),
     ] = None,
@@ -85,9 +100,10 @@ def predict(
     shortlist: Annotated[
         str | None,
         typer.Option(
-            metavar="N|all",
-            help="--top: ask only where a first look at all frames finds the N best moments. Default: all, "
-            "and where every feature file has an index five or twelve times --top (docs/archive.md).",
+            metavar="N|all|exact",
+            help="--top: ask only where a first look at all frames finds the N best moments, or (exact) "
+            "until no other recording can matter. Default: all, and where every feature file has an index "
+            "five or twelve times --top (docs/archive.md).",
         ),
     ] = None,
     index: Annotated[
@@ -97,6 +113,14 @@ def predict(
             help="Make the indexes of the feature files, or bring them up to date; see docs/archive.md.",
         ),
     ] = False,
+    merge: Annotated[
+        bool | None,
+        typer.Option(
+            "--merge/--no-merge",
+            help="Leave out moments that a better one covers in part. Default: in tables; metrics want all.",
+            show_default=False,
+        ),
+    ] = None,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -105,8 +129,29 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE|auto",
+            help="Scores are to be right where this share of the questions, a recording each, is about "
+            "something that is there: 0.01 for one in a hundred; auto: estimated from all their scores. "
+            "Default: 0.5, as the model was calibrated.",
+            show_default=False,
+        ),
+    ] = None,
     saliency: Annotated[
         bool, typer.Option("--saliency", help="Add the per-frame curve in [0, 1] to each prediction.")
+    ] = False,
+    absolute_times: Annotated[
+        bool,
+        typer.Option(
+            "--absolute-times",
+            help="Date and time of day, where a recording's name or header has them: in tables in place of "
+            "seconds, in JSON 'started' and 'absolute_windows' besides.",
+        ),
+    ] = False,
+    play: Annotated[
+        bool, typer.Option("--play", help="Play the best moment, with ffplay, aplay or afplay.")
     ] = False,
     fraction: Annotated[
         float | None,
@@ -148,6 +193,7 @@ def predict(
     force: options.Force = False,
     format_: options.Format = None,
     keep_going: options.KeepGoing = False,
+    strict: options.Strict = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -159,178 +205,152 @@ def predict(
 
     At a terminal a table, in a pipe JSON Lines that Lighthouse's evaluator reads:
     'pred_relevant_windows' holds [start, end, score] by falling score, in seconds, scores in [0, 1].
+    A broken recording of a folder or a pattern is left out and named, and the end is exit 5; one that is
+    named itself ends the search, unless --keep-going.
     Several processes: torchrun --nproc-per-node 2 -m amr predict ...
     """
-    from amr.cli.group import joined_group, process_name
-    from amr.cli.predict_archive import Wish, add_examples, make_indexes, open_archive, shortlisted
-    from amr.cli.predict_inputs import Want, open_session
-    from amr.cli.predict_model import (
-        SHIPPED,
-        WINDOW,
-        choose_finder,
-        default_model,
-        known_identity,
-        load_network,
-        require_fit,
-    )
-    from amr.cli.predict_share import of_shard, search_together, tell_lost_parts, whole_search
+    from amr.audio.noise import library_chatter_hidden
+    from amr.cli.player import find_player, play_moment
+    from amr.cli.progress import LastProgress, shown_progress
+    from amr.distributed import joined_processes, launched_processes, process_name
     from amr.errors import UsageError
-    from amr.formats.streams import require_writable
-    from amr.retrieval.prior import is_prior
-    from amr.retrieval.search import AnswerOptions, plan, search
-
-    refuse_two_readers([*(inputs or []), queries, tune])
-    if tune is not None and like:
-        raise UsageError("is tuned on words", where="--tune", hint="leave --like out")
-    if output is not None:
-        require_writable(output, force=force)
-    settings = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
-    given = {name: value for name, value in settings.items() if value is not None}
-    failures = Failures("predict" + process_name())
-    part = options.parse_shard(shard)
-    group_of = joined_group(reads_stdin="-" in [*(inputs or []), queries, tune])
-    processes = context.with_resource(group_of)
-    quiet, verbose = quiet or not processes.is_first, verbose and processes.is_first
-    device, workers = processes.device(device), processes.workers(workers)
-    if part[1] > 1 or processes.count > 1:
-        shortlist = whole_search(shortlist, top, index=index)
-    asked = gather_queries(query or [], queries, needed=not (tune or index or like))
-    wish = Wish(top, shortlist, group is Group.RECORDING, saliency, quiet)
-    wish.check()
-    if model is None and (given or like or tune is not None or compat is not None):
-        model = WINDOW
-    network = None if model is None else load_network(model, device, compat)
-    want = Want(
-        model is not None and is_prior(model),
-        network is not None,
-        known_identity(network),
-        encoder,
-        hop,
-        device,
-    )
-    with open_session(inputs or [], asked, want, workers=workers, quiet=quiet) as session:
-        library = session.library
-        tell_lost_parts(session.reader, quiet=quiet)
-        if model is None:
-            model = default_model(session.encoder, quiet=quiet)
-            network = load_network(model, device, compat)
-        if network is not None:
-            require_fit(network, session.reader, session.encoder)
-        if index:
-            make_indexes(session, network, quiet=quiet)
-            if not (asked or like or tune):
-                return
-        finder = choose_finder(model, network, session.encoder, session.reader, given, nms)
-        if tune is not None and not processes.is_first:
-            return
-        if tune is not None:
-            print_trials(tune, library, finder, as_table=wants_table(format_, output))
-            return
-        if verbose and session.encoder is not None:
-            explain(session.encoder, asked)
-        if like:
-            asked = add_examples(like, asked, finder)
-        as_table = wants_table(format_, output)
-        if min_score is None and model == SHIPPED and as_table and top is None:
-            min_score = LIKELY_SCORE
-        kept = AnswerOptions(top_k=top_k, min_score=min_score, with_saliency=saliency)
-        with open_archive(session, finder, asked, wish) as archive:
-            found: Iterable[Prediction]
-            if archive is not None:
-                found = shortlisted(archive, asked, kept, wish)
-            else:
-                passed_over = (lambda _, error: failures.note(error)) if keep_going else None
-                found = wish.best(
-                    search_together(
-                        of_shard(plan(asked, library), part),
-                        lambda tasks: search(tasks, library, finder, kept, passed_over),
-                        processes,
-                        failures,
-                    )
-                )
-            if not processes.is_first:
-                list(found)  # goes to the first process, which writes
-                return
-            rows = None if wish.recordings else top or TABLE_ROWS
-            write(found, Shown(as_table, rows, min_score), output=output, force=force)
-    failures.end()
-
-
-def refuse_two_readers(sources: list[str | None]) -> None:
-    """Standard input can be one thing only."""
-    from amr.errors import UsageError
-
-    if sources.count("-") > 1:
-        raise UsageError("standard input can be only one of the inputs, --queries and --tune", where="-")
-
-
-def gather_queries(texts: list[str], file: str | None, *, needed: bool) -> list[Query]:
-    """The queries of the command line and of a file, in that order."""
-    from amr.errors import UsageError
+    from amr.formats.annotations import read_annotations
     from amr.formats.queries import from_texts, read_queries
+    from amr.formats.streams import STDIO, reserved_output
+    from amr.retrieval.presence import checked_share
+    from amr.retrieval.search import AnswerOptions
+    from amr.tasks.archive import Ranking, make_indexes
+    from amr.tasks.callbacks import ignore_progress
+    from amr.tasks.inputs import find_inputs, open_search
+    from amr.tasks.learned import Examples, keep, with_examples
+    from amr.tasks.limits import with_limits
+    from amr.tasks.models import AUTO, SHIPPED, WINDOW, load_model
+    from amr.tasks.names import named
+    from amr.tasks.places import Places, located
+    from amr.tasks.search import answers, gather_queries
+    from amr.tasks.search import tune as tune_window
+    from amr.tasks.shares import failures_of_all
+    from amr.tasks.standard_input import share_stdin
 
-    asked = from_texts(texts)
-    if file is not None:
-        asked += read_queries(file)
-    if needed and not asked:
-        raise UsageError("no question asked", hint='give --query "dog barking", or --queries FILE')
-    return asked
+    readers = [*(inputs or []), queries, tune, examples]
+    given = Examples(like or (), unlike or (), examples)
+    refuse_combinations(readers, tune, given)
+    if index and output is not None and not (query or queries or tune or given):
+        raise UsageError("-o needs a query: --index answers nothing", hint="add --query, or leave -o out")
+    if output is not None and launched_processes().is_first:
+        context.with_resource(reserved_output(output, force=force, stream=True))
+    if save_as is not None and launched_processes().is_first:
+        context.with_resource(reserved_output(save_as, force=force))
+    part = options.parse_shard(shard)
+    processes = context.with_resource(joined_processes())
+    if STDIO in readers:
+        share_stdin(processes)
+    is_shared = part[1] > 1 or processes.count > 1
+    if is_shared and index:
+        raise UsageError("--index needs one process and the whole, no share and no shard")
+    quiet = options.hush(quiet or not processes.is_first)
+    player = find_player() if play and processes.is_first else None
+
+    typed = from_texts(query or []) + (read_queries(queries) if queries is not None else [])
+    wanted = gather_queries(typed, is_needed=not (tune or index or given))
+    share = checked_share(prior)
+    ranking = Ranking(top, group is Group.RECORDING, shortlist).checked(is_shared=is_shared)
+    cutting = {"fraction": fraction, "threshold": threshold, "filter_s": filter_, "gap_s": gap}
+    window = {name: value for name, value in cutting.items() if value is not None}
+    is_for_window = window or tune is not None or compat is not None
+    chosen = load_model(
+        model or (WINDOW if is_for_window else AUTO),
+        device=processes.device(device),
+        encoder=encoder,
+        hop_s=hop,
+        compat=compat,
+        nms=nms,
+        window=window,
+    )
+    found = find_inputs(named(inputs or []), wanted, chosen)
+    if found.audio or like or unlike:
+        context.with_resource(library_chatter_hidden())
+    as_table = wants_table(format_, output)
+    bars = context.with_resource(ExitStack())
+    is_mixed = not as_table and output is None and is_terminal()  # a bar would stand amid the lines
+    on_progress = bars.enter_context(shown_progress("amr predict", quiet=quiet or is_mixed))
+    threads = processes.workers(workers)
+    failures = Failures("predict" + process_name(), keep_going=keep_going)
+    counts_recordings = bool(found.audio) and not chosen.is_prior
+    on_recording, on_answer = (
+        (on_progress, ignore_progress) if counts_recordings else (ignore_progress, on_progress)
+    )
+    encoding = LastProgress(on_recording)
+    opening = open_search(found, wanted, chosen, threads, encoding, failures.note, strict=strict)
+    search = context.with_resource(opening)
+
+    if index:
+        make_indexes(search)
+    if tune is not None and processes.is_first:
+        trials = tune_window(search, read_annotations(tune))
+        print_trials(trials, output, force=force, as_table=as_table)
+    if tune is not None or not (wanted or given):
+        return
+    if verbose and processes.is_first and search.encoder is not None:
+        explain(search.encoder, wanted)
+    finder = search.finder_of(searches_all=ranking.searches_all)
+    refined = with_examples(search, with_limits(wanted, finder, search.encoder), given)
+    if save_as is not None and processes.is_first:
+        keep(search, refined, save_as, force=force)
+    if min_score is None and search.model.name == SHIPPED and as_table and top is None:
+        min_score = LIKELY_SCORE
+    predictions = answers(
+        search,
+        refined,
+        ranking,
+        AnswerOptions(top_k, min_score, saliency, as_table if merge is None else merge, share),
+        part,
+        processes,
+        failures.note,
+        on_progress=on_answer,
+    )
+    places = Places(search.collection)
+    predictions = located(predictions, places, with_clock=absolute_times)
+    if not processes.is_first:
+        list(predictions)  # goes to the first process, which writes
+    elif as_table or player is not None:
+        held = list(predictions)
+        bars.close()
+        rows = None if ranking.by_recording else top or TABLE_ROWS
+        shown = MomentTable(places, found.audio, rows, min_score, absolute_times) if as_table else None
+        write(held, shown, output=output, force=force)
+        if shown is not None and not quiet:
+            advise(found.audio, encoding.last.sound_s)
+        if player is not None:
+            play_moment(player, held, places)
+    else:
+        write(predictions, None, output=output, force=force)
+    broken = failures_of_all(len(failures.broken), processes)
+    if processes.is_first:
+        failures.end(broken)
 
 
-def explain(encoder: Encoder, asked: list[Query]) -> None:
-    """Say on stderr how each query was understood."""
-    for text in dict.fromkeys(query.text for query in asked):
-        understood = encoder.explain(text, EXPLAINED)
-        if understood:
-            named = ", ".join(f"{name} {weight:.2f}" for name, weight in understood)
-            say(f"amr predict: {text!r} is understood as {named}")
+def refuse_combinations(readers: Sequence[str | None], tune: str | None, examples: Examples) -> None:
+    """Standard input can be one thing only, and there are no clips to tune on."""
+    from amr.errors import UsageError
+
+    if readers.count("-") > 1:
+        raise UsageError(
+            "standard input can be only one of the inputs, --queries, --examples and --tune", where="-"
+        )
+    if tune is not None and examples:
+        raise UsageError("--tune needs text queries", hint="leave the examples out")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """How predictions are shown.
-
-    Args:
-        as_table: for people; else JSON Lines.
-        rows: of the table, for a query; None: all, by recording.
-        least: score below which moments were dropped.
-    """
-
-    as_table: bool
-    rows: int | None
-    least: float | None
-
-
-def write(found: Iterable[Prediction], shown: Shown, *, output: Path | None, force: bool) -> None:
-    """Write predictions: a record as soon as it is known, or a table when all are."""
-    from amr.cli.predict_output import table
+def write(
+    predictions: Iterable[Prediction], shown: MomentTable | None, *, output: Path | None, force: bool
+) -> None:
+    """Write predictions: a record as soon as it is known, or, where they are shown as one, the table."""
     from amr.formats.jsonl import write_objects
     from amr.formats.streams import STDIO, open_text_output
 
-    with open_text_output(output or STDIO, force=force) as file:
-        if shown.as_table:
-            file.writelines(line + "\n" for line in table(found, shown.rows, shown.least))
+    with open_text_output(output or STDIO, force=force, stream=True) as file:
+        if shown is not None:
+            file.writelines(printable(line) + "\n" for line in shown.lines(predictions))
         else:
-            write_objects(file, (prediction.record() for prediction in found))
-
-
-def print_trials(source: str, library: Library, finder: Finder, *, as_table: bool) -> None:
-    """Try window's settings on annotations and print them, best first."""
-    from amr.cli.tables import columns
-    from amr.errors import UsageError
-    from amr.formats.annotations import read_annotations
-    from amr.formats.jsonl import write_objects
-    from amr.retrieval.find import WindowFinder
-    from amr.retrieval.tune import gather_examples, settings, tune
-
-    if not isinstance(finder, WindowFinder):
-        raise UsageError("only --model window has a threshold to tune", where="--tune")
-    examples = list(gather_examples(read_annotations(source), library, finder))
-    trials = tune(examples, settings(finder.options))
-    if not as_table:
-        write_objects(sys.stdout, (trial.record() for trial in trials))
-        return
-    rows: list[tuple[str, ...]] = [("", "--fraction", "--filter", "--gap", "R1@0.5", "R1@0.7", "mAP")]
-    for place, trial in enumerate(trials[:TRIAL_ROWS], start=1):
-        rows.append((str(place), *(f"{value:g}" for value in trial.record().values())))
-    sys.stdout.writelines(line + "\n" for line in columns(rows, right=frozenset(range(7))))
+            write_objects(file, (prediction.record() for prediction in predictions))

@@ -4,120 +4,117 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from amr.cli.messages import say
+from amr.cli.tables import whole_clock
+from amr.errors import printable
+from amr.tasks.callbacks import OnProgress, Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as LiveBar
 
 PERIOD_S = 60.0
 
+Describe = Callable[[Progress, float], str]
+"""A record and the seconds since the first one, in words."""
 
-class SoundProgress:
-    """How much sound has been worked through, how fast, and how long the rest may take.
+
+@contextmanager
+def shown_progress(
+    program: str, *, quiet: bool = False, describe: Describe | None = None, lines: bool = True
+) -> Iterator[OnProgress]:
+    """An ``on_progress`` that shows on stderr how far a tool has come, while the block runs.
 
     Args:
-        tool: the tool's name, for the lines.
-        total: recordings to come.
-        total_bytes: the size of their files together, by which the time left is judged.
-        quiet: say nothing.
+        program: what a line begins with, e.g. ``amr extract``.
+        quiet: show nothing.
+        describe: the words for a record; default: :func:`counted`.
+        lines: whether to say a line a minute where stderr is no terminal.
     """
-
-    def __init__(self, tool: str, *, total: int, total_bytes: int, quiet: bool) -> None:
-        self.tool = tool
-        self.total = total
-        self.total_bytes = total_bytes
-        self.quiet = quiet
-        self.recordings = 0
-        self.sound_s = 0.0
-        self._bytes = 0
-        self._began = self._said = time.monotonic()
-        self._live: Progress | None = None
-
-    def __enter__(self) -> SoundProgress:
-        if not self.quiet and sys.stderr.isatty():
-            self._live = live_display()
-            self._live.start()
-            self._live.add_task(self.tool, total=max(1, self.total_bytes))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._began
-
-    @property
-    def speed(self) -> float:
-        """Seconds of sound a second."""
-        return self.sound_s / max(self.elapsed_s, 1e-9)
-
-    def expect(self, file_bytes: int) -> None:
-        """One recording more is to come."""
-        self.total += 1
-        self.total_bytes += file_bytes
-        if self._live is not None:
-            self._live.update(self._live.task_ids[0], total=max(1, self.total_bytes))
-
-    def heard(self, sound_s: float) -> None:
-        """So much sound more of the recording at hand."""
-        self.sound_s += sound_s
-        self._show()
-
-    def done(self, file_bytes: int) -> None:
-        """One recording is through."""
-        self.recordings += 1
-        self._bytes += file_bytes
-        self._show()
-
-    def _show(self) -> None:
-        if self._live is not None:
-            self._live.update(self._live.task_ids[0], completed=self._bytes, description=self.describe())
-        elif not self.quiet and time.monotonic() - self._said >= PERIOD_S:
-            self._said = time.monotonic()
-            share = self._bytes / max(1, self.total_bytes)
-            left = f", about {clock(self.elapsed_s * (1 / share - 1))} left" if share > 0 else ""
-            say(f"amr {self.tool}: {self.describe()}{left}")
-
-    def describe(self) -> str:
-        speed = f"{self.speed:.0f} x real time"
-        return f"{self.recordings} of {self.total} recordings, {clock(self.sound_s)} of sound, {speed}"
+    describe = describe or counted
+    if not quiet and sys.stderr.isatty():
+        with live_bar() as bar:
+            yield BarProgress(bar, describe)
+    elif not quiet and lines:
+        yield LineProgress(program, describe)
+    else:
+        yield ignore_progress
 
 
-def clock(seconds: float) -> str:
-    """Whole seconds as ``h:mm:ss`` or ``m:ss``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+def counted(progress: Progress, elapsed_s: float) -> str:
+    """How many items, and where it is sound that is worked through, how much and how fast."""
+    items = f"{progress.done} of {progress.total} {progress.unit}s"
+    if not progress.sound_s:
+        return items
+    speed = f"{progress.sound_s / max(elapsed_s, 1e-9):.0f} x real time"
+    return f"{items}, {whole_clock(progress.sound_s)} of sound, {speed}"
 
 
-def file_bytes(path: Path) -> int:
-    """A file's size; 0 for one that has gone, which is told when it is read."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+class LineProgress:
+    """One line a minute, with the time left where the share of the work is known."""
+
+    def __init__(self, program: str, describe: Describe) -> None:
+        self.program = program
+        self.describe = describe
+        self._began_s = self._said_s = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now_s = time.monotonic()
+        self._began_s = self._began_s or now_s
+        self._said_s = self._said_s or now_s
+        if now_s - self._said_s < PERIOD_S:
+            return
+        self._said_s = now_s
+        elapsed_s, share = now_s - self._began_s, progress.share
+        left = f", about {whole_clock(elapsed_s * (1 / share - 1))} left" if share > 0 else ""
+        say(f"{self.program}: {self.describe(progress, elapsed_s)}{left}")
 
 
-def live_display() -> Progress:
-    """A bar with text and the time left, on stderr; standard output is left alone."""
+class LastProgress:
+    """Passes every record on, and keeps the last one."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.last = Progress("recording")
+        self._on_progress = on_progress
+
+    def __call__(self, progress: Progress) -> None:
+        self.last = progress
+        self._on_progress(progress)
+
+
+class BarProgress:
+    """A bar with text and the time left."""
+
+    def __init__(self, bar: LiveBar, describe: Describe) -> None:
+        self.bar = bar
+        self.describe = describe
+        self._task = bar.add_task("", total=1.0)
+        self._began_s = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        share = progress.share or progress.done / max(1, progress.total)
+        words = printable(self.describe(progress, time.monotonic() - self._began_s))
+        self.bar.update(self._task, completed=share, description=words)
+
+
+def live_bar() -> LiveBar:
+    """On stderr; standard output is left alone.
+
+    What is said beside it is not broken into lines: a path has to stay one word.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as LiveBar
 
-    return Progress(
+    return LiveBar(
         BarColumn(bar_width=24),
         TextColumn("{task.description}", markup=False),
         TimeRemainingColumn(compact=True),
         TextColumn("left"),
-        console=Console(file=sys.stderr),
+        console=Console(file=sys.stderr, soft_wrap=True),
         redirect_stdout=False,
-        redirect_stderr=False,
         transient=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -29,7 +30,7 @@ def reference() -> str:
     context = group.make_context("amr", ["--help"], resilient_parsing=True, terminal_width=WIDTH)
     pages = [page("amr", group.get_help(context))]
     for name in group.list_commands(context):
-        tool = group.commands[name]
+        tool: Any = group.get_command(context, name)
         with tool.make_context(
             name, [], parent=context, resilient_parsing=True, terminal_width=WIDTH
         ) as inner:

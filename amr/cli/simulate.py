@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from amr.cli import options
+from amr.cli.messages import Failures, wants_table
+from amr.cli.progress import shown_progress
+from amr.cli.tables import clock, columns
+from amr.errors import UsageError
+from amr.formats.jsonl import write_objects
+from amr.formats.streams import STDIO, open_text_output
+
+if TYPE_CHECKING:
+    from amr.tasks.callbacks import Progress
+    from amr.tasks.simulate import SimulateReport
 
 SOURCES, SCENES, PRODUCT = "Sources", "Scenes", "Product"
 
@@ -183,62 +195,98 @@ def simulate(
     again. In a pipe the annotations come out as JSON Lines too, at a terminal a summary.
     DIST is N, uniform:A:B, exponential:MEAN, table:P=V,P=V,.. (quantiles) or weights:V=W,V=W,..
     """
-    from amr.cli import simulate_options as given
-    from amr.cli.options import parse_shard
-    from amr.cli.simulate_run import simulate as run
+    from amr.tasks.simulate import simulate as run
 
-    declared = given.Declared(
-        preset=preset,
-        law=law,
-        layout=layout,
-        duration_s=duration,
-        gap_s=gap,
-        mean_gap_s=mean_gap,
-        foreground_db=foreground_level,
-        background_db=background_level,
-        length_s=length,
-        queries=queries,
-        occurrences=occurrences,
-        background_hop_s=background_hop,
-        repeat_short=None if short_background is None else short_background is ShortBackground.REPEAT,
-        trim_below_db=trim_below,
-        trim_block_s=trim_block,
-        distractor_share=distractors,
-        absent=absent,
-        annotation_step_s=annotation_step,
-    )
-    named = given.Named(
-        foreground=foreground,
-        backgrounds=tuple(background or ()),
-        foreground_root=foreground_root,
-        background_root=background_root,
-        columns=tuple(column or ()),
-        background_columns=tuple(background_column or ()),
-        split=split,
-        where=tuple(where or ()),
-        background_where=tuple(background_where or ()),
-        disjoint_from=tuple(disjoint_from or ()),
-    )
-    counted = given.Counted(
-        count=count,
-        prefix=name_prefix,
-        seed=seed,
-        sample_rate_hz=sample_rate,
-        encoding=None if audio_format is None else audio_format.value,
-        shard=parse_shard(shard),
-        limit=limit,
-    )
-    product = given.Product(
-        folder=output,
-        plan=plan,
-        features=features,
-        encoder=encoder,
-        device=device,
-        resume=resume,
-        force=force,
-        keep_going=keep_going,
-        quiet=quiet,
-        form=format_,
-        workers=workers,
-    )
-    run(declared, named, counted, product, recipe=recipe, qid_offset=qid_offset)
+    declared: dict[str, Any] = {
+        "layout": layout,
+        "duration_s": duration,
+        "gap_s": gap,
+        "mean_gap_s": mean_gap,
+        "foreground_db": foreground_level,
+        "background_db": background_level,
+        "length_s": length,
+        "queries": queries,
+        "occurrences": occurrences,
+        "background_hop_s": background_hop,
+        "repeat_short": None if short_background is None else short_background is ShortBackground.REPEAT,
+        "trim_below_db": trim_below,
+        "trim_block_s": trim_block,
+        "distractor_share": distractors,
+        "absent": absent,
+        "annotation_step_s": annotation_step,
+    }
+    failures, table = Failures("simulate"), wants_table(format_, None)
+    with (
+        shown_progress("amr simulate", quiet=quiet, describe=counted_recordings) as on_progress,
+        open_text_output(STDIO) as stdout,
+    ):
+        report = run(
+            output,
+            foreground=foreground,
+            background=background or (),
+            scenes=count,
+            preset=preset,
+            law=law,
+            seed=seed,
+            recipe=recipe,
+            qid_offset=qid_offset,
+            render=not plan,
+            features=features,
+            encoder=encoder,
+            device=device,
+            sample_rate_hz=sample_rate,
+            encoding=None if audio_format is None else audio_format.value,
+            name_prefix=name_prefix,
+            foreground_root=foreground_root,
+            background_root=background_root,
+            columns=parse_columns(column or (), "--column"),
+            background_columns=parse_columns(background_column or (), "--background-column"),
+            split=split,
+            where=where or (),
+            background_where=background_where or (),
+            disjoint_from=disjoint_from or (),
+            workers=workers,
+            shard=options.parse_shard(shard),
+            limit=limit,
+            resume=resume,
+            force=force,
+            on_scene=None if table else lambda _, made: write_objects(stdout, (a.record() for a in made)),
+            on_progress=on_progress,
+            on_failure=failures.note if keep_going else None,
+            **{name: value for name, value in declared.items() if value is not None},
+        )
+    if table:
+        sys.stdout.write("\n".join(summary_lines(report)) + "\n")
+    failures.end()
+
+
+def counted_recordings(progress: Progress, elapsed_s: float) -> str:
+    """How far it is; how fast sound is made says little."""
+    del elapsed_s
+    return f"{progress.done} of {progress.total} recordings"
+
+
+def parse_columns(texts: Sequence[str], option: str) -> dict[str, str]:
+    """``WHAT=NAME`` options.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for what, equals, name in pairs:
+        if not (what and equals and name):
+            raise UsageError(f"{what + equals + name!r} is not WHAT=NAME", where=option)
+    return {what.strip(): name.strip() for what, _, name in pairs}
+
+
+def summary_lines(report: SimulateReport) -> list[str]:
+    """What was made, for people."""
+    made = report.record()
+    rows = [
+        ("recordings", f"{made['recordings']}, {clock(report.duration_s)}"),
+        ("queries", f"{made['queries']}"),
+        ("moments", f"{made['moments']}, median {report.median_moment_s:.1f} s"),
+    ]
+    if report.recipe_path is not None:
+        rows.append(("folder", str(report.recipe_path.parent)))
+    return columns(rows)

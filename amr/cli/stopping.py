@@ -1,4 +1,4 @@
-"""What a signal does to a tool: end cleanly, and on the second one end at once."""
+"""What a signal does to a tool: the first one asks it to stop in good order, a second one ends it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any
 
 from amr.cli.messages import say
-from amr.errors import AmrError, ExitCode
+
+RETRY_S = 0.005
 
 
 class TerminatedSignal(BaseException):
@@ -19,13 +20,7 @@ class TerminatedSignal(BaseException):
 
 
 class InterruptedSignal(BaseException):
-    """Ctrl-C came; stands for ``KeyboardInterrupt``, of which the command line's library tells nobody."""
-
-
-class StoppedError(AmrError):
-    """SIGTERM came and the work was ended in good order."""
-
-    exit_code = ExitCode.TERMINATED
+    """Ctrl-C came; stands for ``KeyboardInterrupt``, which the command line's library keeps for itself."""
 
 
 @contextmanager
@@ -37,7 +32,7 @@ def handling(handlers: dict[int, Any]) -> Iterator[None]:
             for number, handler in handlers.items()
             if signal.getsignal(number) is not signal.SIG_IGN  # a job in the background, or under nohup
         }
-    except ValueError:  # only the main thread hears signals
+    except ValueError:  # only the main thread may
         yield
         return
     try:
@@ -47,53 +42,77 @@ def handling(handlers: dict[int, Any]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def terminate(number: int, frame: FrameType | None) -> None:
-    """SIGTERM, where no tool has a better answer: unwind, so that no half-written file stays behind."""
-    del number, frame
-    raise TerminatedSignal
+def unwind(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C and SIGTERM, where no tool has a better answer: unwind, so that no half-written file stays.
+
+    Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, and an
+    extension module that is interrupted while it is imported takes the process with it. Then it is raised a
+    little later.
+    """
+    if is_delicate(frame):
+        signal.signal(signal.SIGALRM, lambda _, later: unwind(number, later))
+        signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise TerminatedSignal
 
 
-class Stopping:
-    """How ``extract`` hears signals.
+def is_delicate(frame: FrameType | None) -> bool:
+    """Whether a module is imported, or libsndfile calls the functions of ``soundfile``, just now."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name.startswith("vio_") or code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
-    The first SIGTERM asks it to stop after the recording at hand; the first SIGINT interrupts it there. A
-    second one ends the process in the middle of whatever it does: files of features are safe against that.
+
+class StopSignals:
+    """A ``should_stop`` that the first SIGINT or SIGTERM sets; a second one ends the tool.
+
+    Until the work looks at it for the first time there is nothing to end in good order: the first signal
+    then unwinds at once.
 
     Args:
         tool: for messages.
         item: what is finished first, in one word.
+        is_killable: what is written is safe wherever the process ends. Then a second signal ends the process
+            in the middle of whatever it does; else that unwinds.
+
+    Attributes:
+        first: the signal that came first; 0: none has.
     """
 
-    def __init__(self, tool: str, item: str) -> None:
+    def __init__(self, tool: str, item: str, *, is_killable: bool = False) -> None:
         self.tool = tool
         self.item = item
-        self._has_heard = False
-        self._is_asked = False
+        self.is_killable = is_killable
+        self.first = 0
+        self._is_at_work = False
 
     def __call__(self) -> bool:
-        """Whether to stop."""
-        return self._is_asked
+        self._is_at_work = True
+        return self.first != 0
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self._end_if_second(number)
-        raise KeyboardInterrupt
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.first:
+            self._end(number)
+        self.first = number
+        if self._is_at_work:
+            say(f"amr {self.tool}: {signal.Signals(number).name}: stopping after this {self.item}")
+        else:
+            unwind(number, frame)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self._end_if_second(number)
-        self._is_asked = True
-        say(f"amr {self.tool}: {signal.Signals(number).name}: stopping after this {self.item}")
-
-    def _end_if_second(self, number: int) -> None:
-        if self._has_heard:
-            line = f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once\n"
-            os.write(sys.stderr.fileno(), line.encode())  # not through its buffer, which may be in use
-            os._exit(128 + number)
-        self._has_heard = True
+    def _end(self, number: int) -> None:
+        if not self.is_killable:
+            raise KeyboardInterrupt
+        line = f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once\n"
+        os.write(sys.stderr.fileno(), line.encode())  # not through its buffer, which may be in use
+        os._exit(128 + number)
 
     @contextmanager
-    def listening(self) -> Iterator[Stopping]:
-        """Hear the signals while the block runs."""
-        with handling({signal.SIGINT: self._interrupt, signal.SIGTERM: self._ask}):
+    def handled(self) -> Iterator[StopSignals]:
+        """Handle the signals while the block runs."""
+        with handling({signal.SIGINT: self._handle, signal.SIGTERM: self._handle}):
             yield self

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from amr.errors import printable
+
 BAR_WIDTH = 10
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -23,6 +25,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
 
 
+def whole_clock(seconds: float) -> str:
+    """``m:ss``, from an hour on ``h:mm:ss``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def bar(share: float, width: int = BAR_WIDTH) -> str:
     """A bar of ``width`` characters for a share in [0, 1]."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
@@ -31,8 +40,11 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
 
 
 def columns(rows: Iterable[tuple[str, ...]], right: frozenset[int] = frozenset()) -> list[str]:
-    """Rows of text set in columns two spaces apart; columns in ``right`` are flush right."""
-    rows = list(rows)
+    """Rows of text set in columns two spaces apart; columns in ``right`` are flush right.
+
+    What a terminal would obey is taken out (:func:`amr.errors.printable`).
+    """
+    rows = [tuple(map(printable, row)) for row in rows]
     if not rows:
         return []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

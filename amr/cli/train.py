@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from amr.cli import options
+from amr.cli.messages import Failures, wants_table
+from amr.cli.stopping import StopSignals
+from amr.cli.tables import columns
+from amr.errors import UsageError
+
+if TYPE_CHECKING:
+    from amr.tasks.train_report import TrainReport
+
+SECTIONS = ("network", "loss", "training")
+NOT_IN_HISTORY = ("--resume", "--force", "-f")
+"""What leaves the product as it is: a resumed run ends with the bytes of an uninterrupted one."""
 
 
 class StoreType(str, Enum):
@@ -40,9 +54,13 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="am-detr (default), lcs-detr, lcs-detr-code or best, with their recipes."
+            metavar="NAME",
+            help="Network and recipe: best (default), am-detr, lcs-detr, ..., or a package's own.",
         ),
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Keep the preset's batch where it is too large for the data.")
+    ] = False,
     init: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="Start from this model's network and weights (a second stage)."),
@@ -83,7 +101,7 @@ def train(
     compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile, on a GPU.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random draw.")] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Train so many times, seed, seed + 1, ...; tell mean and sd.")
+        int, typer.Option(min=1, help="Train so many times, seed, seed + 1, ...; print mean and sd.")
     ] = 1,
     device: options.Device = "auto",
     threads: Annotated[
@@ -114,9 +132,11 @@ def train(
     On standard output: the figures of the model's validation, or with --seeds their mean and sd.
     Several processes: torchrun --nproc-per-node 2 -m amr train ...
     """
-    from amr.cli.train_run import Options, run_training
+    from amr.cli.train_display import EpochDisplay
+    from amr.distributed import launched_processes
+    from amr.tasks.train import train as train_model
 
-    chosen = {
+    training: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -132,17 +152,21 @@ def train(
         "compile": compile_ or None,
         "seed": seed,
     }
-    run_training(
-        Options(
-            annotations=annotations,
-            output=output,
-            features=features or [],
+    failures = Failures("train")
+    with (
+        StopSignals("train", "part of the step").handled() as should_stop,
+        EpochDisplay(quiet=quiet) as display,
+    ):
+        report = train_model(
+            annotations,
+            output,
+            features=features,
             validation=validation,
             preset=preset,
+            published=published,
             init=init,
             config=config,
-            settings=set_ or [],
-            chosen={name: value for name, value in chosen.items() if value is not None},
+            settings=parse_settings(set_ or []),
             seeds=seeds,
             device=device,
             threads=threads,
@@ -151,8 +175,49 @@ def train(
             save_every_s=save_every,
             resume=resume,
             force=force,
-            keep_going=keep_going,
-            format=format_,
-            quiet=quiet,
+            command=shlex.join(["amr", *(word for word in sys.argv[1:] if word not in NOT_IN_HISTORY)]),
+            on_progress=display,
+            on_failure=failures.note if keep_going else None,
+            should_stop=should_stop,
+            **{name: value for name, value in training.items() if value is not None},
         )
-    )
+    if launched_processes().is_first:
+        for line in product_lines(report, as_table=wants_table(format_, None)):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    failures.end()
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """``network.gate=values`` and the like; a value is JSON where it can be, else a text.
+
+    Raises:
+        UsageError: there is no ``=``, or the name has no section.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name.split(".")[0] not in SECTIONS or "." not in name:
+            raise UsageError(
+                f"{setting!r} is not of the form SECTION.NAME=VALUE",
+                where="--set",
+                hint=f"sections are {', '.join(SECTIONS)}; e.g. --set loss.score_loss=varifocal",
+            )
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+        except RecursionError as error:
+            raise UsageError(f"{name} is nested too deeply", where="--set") from error
+    return values
+
+
+def product_lines(report: TrainReport, *, as_table: bool) -> list[str]:
+    """The figures of each model, and of several their mean and sd."""
+    if as_table:
+        rows = report.table()
+        return columns(rows, frozenset(range(1, len(rows[0]))))
+    from amr.formats.jsonl import line_of
+
+    records = [each.record() for each in report.models]
+    return [line_of(each) for each in ([*records, report.record()] if len(records) > 1 else records)]

@@ -1,19 +1,16 @@
 """What an encoder is: sound into frames, sentences into tokens, both into one space.
 
 An encoder knows nothing of files. It is given stretches of samples at its own rate and gives back frames; who
-cuts the recording into stretches is ``amr.encoders.stream``.
+cuts the recording into stretches is ``amr.encoders.running.stream``.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-FloatFrames = npt.NDArray[np.float32]
+from amr.arrays import Float32Array
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class EncoderIdentity:
         dimension: size of a frame.
         text_dimension: size of a text token's vector.
         joint_dimension: size of the space where ``audio . text`` is similarity.
-        normalisation: what was done to the vectors, in one word (``none``, ``l2``).
+        normalisation: what was done to the vectors (``none``, ``l2``), or to the samples:
+            :data:`amr.audio.level.DESCRIPTION` asks for samples at one level, and gets them.
         framing: how windows were cut, padded and pooled, in the encoder's own words.
     """
 
@@ -74,8 +72,8 @@ class TextFeatures:
         pooled: ``(text_dimension,)``, the sentence.
     """
 
-    tokens: FloatFrames
-    pooled: FloatFrames
+    tokens: Float32Array
+    pooled: Float32Array
 
 
 class Encoder(Protocol):
@@ -84,11 +82,11 @@ class Encoder(Protocol):
     @property
     def identity(self) -> EncoderIdentity: ...
 
-    def encode_audio(self, samples: npt.NDArray[np.float32]) -> FloatFrames:
+    def encode_audio(self, samples: Float32Array) -> Float32Array:
         """Frames of a batch of equally long stretches. Called from several threads at once.
 
         Args:
-            samples: ``(batch, window_samples + (frames - 1) * hop_samples)`` mono in [-1, 1] at
+            samples: ``(batch, window_samples + (frames - 1) * hop_samples)`` mono, full scale is 1, at
                 ``sample_rate_hz``; frame ``i`` must depend on nothing but its own window
                 ``[i * hop_samples, i * hop_samples + window_samples)``.
 
@@ -101,11 +99,11 @@ class Encoder(Protocol):
         """Token vectors and a pooled vector for each query."""
         ...
 
-    def joint_audio(self, frames: FloatFrames) -> FloatFrames:
+    def joint_audio(self, frames: Float32Array) -> Float32Array:
         """``(frames, dimension)`` into the joint space ``(frames, joint_dimension)``."""
         ...
 
-    def joint_text(self, pooled: FloatFrames) -> FloatFrames:
+    def joint_text(self, pooled: Float32Array) -> Float32Array:
         """``(queries, text_dimension)`` into the joint space ``(queries, joint_dimension)``.
 
         Similarity is the inner product ``joint_audio(frames) @ joint_text(pooled).T``.
@@ -114,4 +112,19 @@ class Encoder(Protocol):
 
     def explain(self, query: str, top: int) -> list[tuple[str, float]]:
         """How a query was understood: up to ``top`` (name, weight) pairs; empty if the encoder cannot say."""
+        ...
+
+
+@runtime_checkable
+class KnowsItsLimits(Protocol):
+    """An encoder that can say which queries are beyond it; it need not."""
+
+    def not_understood(self, queries: list[str], pooled: Float32Array) -> list[list[str]]:
+        """For each query ``language`` where it is in one that the encoder does not know, ``words`` where it
+        knows nothing near.
+
+        Args:
+            queries: the sentences.
+            pooled: ``(queries, text_dimension)``, their vectors.
+        """
         ...

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amr.encoders.base import EncoderIdentity
 from amr.errors import InputError
-from amr.formats.features import FeatureReader
-from amr.formats.npz_exchange import UNKNOWN_ENCODER
+from amr.formats.features.base import FeatureReader
+from amr.formats.features.npz_exchange import UNKNOWN_ENCODER
 
 
 def stored_identity(features: FeatureReader) -> EncoderIdentity | None:

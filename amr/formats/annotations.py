@@ -18,9 +18,12 @@ from amr.formats import fields
 from amr.formats.jsonl import read_objects
 from amr.formats.notices import Notices
 from amr.formats.streams import display_name
-from amr.moments import Moment
+from amr.moments import Span
 
 KNOWN_KEYS = frozenset({"qid", "query", "vid", "duration", "relevant_windows"})
+
+REJECTED = "rejected_windows"
+"""Moments that a person has heard and found not to be meant (``amr.formats.labels``)."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Annotation:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def moments(self) -> list[Moment]:
+    def moments(self) -> list[Span]:
         """The windows that are moments (finite, longer than zero), sorted by start; not clamped."""
-        return sorted(Moment(start, end) for start, end in self.windows if is_moment(start, end))
+        return sorted(Span(start, end) for start, end in self.windows if is_moment(start, end))
 
     def record(self) -> dict[str, Any]:
         """The JSON object, known keys first in the field's order."""
@@ -59,6 +62,15 @@ class Annotation:
 def is_moment(start_s: float, end_s: float) -> bool:
     """Whether a window is finite and longer than nothing."""
     return math.isfinite(start_s) and math.isfinite(end_s) and end_s > start_s
+
+
+def says_nothing(record: dict[str, Any], where: str = "", notices: Notices | None = None) -> bool:
+    """Whether a line rejects moments and accepts none: that the rest of the recording is not meant, either,
+    is more than it says. Readers of ground truth pass it over; it is counted in ``notices``."""
+    is_silent = bool(record.get(REJECTED)) and record.get("relevant_windows") == []
+    if is_silent and notices is not None:
+        notices.add("line of rejected moments alone, passed over", where)
+    return is_silent
 
 
 def parse_annotation(record: dict[str, Any], where: str, notices: Notices | None = None) -> Annotation:
@@ -91,6 +103,8 @@ def note_oddities(annotation: Annotation, notices: Notices) -> None:
             notices.add("window with a value that is not a number", annotation.where)
         elif end_s <= start_s:
             notices.add("window of no length or inverted", annotation.where)
+        elif start_s < 0:
+            notices.add("window begins before its recording", annotation.where)
         elif duration_s is not None and end_s > duration_s:
             notices.add("window ends after its recording", annotation.where)
 
@@ -103,12 +117,30 @@ def iter_annotations(source: str | Path, notices: Notices | None = None) -> Iter
 
 
 def read_annotations(source: str | Path, notices: Notices | None = None) -> list[Annotation]:
-    """All annotations of a file.
+    """Ground truth: which moments of which recording each query means.
+
+    Lighthouse, QVHighlights, Clotho-Moment and DCASE 2026 Task 6 files are read as they are: JSON Lines with
+    the keys ``qid query vid duration relevant_windows``. ``annotation.moments`` are the clean windows,
+    ``annotation.windows`` what the file says, ``annotation.record()`` is the JSON object again.
+
+    Args:
+        source: the file; ``-`` is standard input.
+        notices: counts what is strange about windows (inverted, past the end); None: nobody does.
+
+    Returns:
+        One :class:`Annotation` a line, in file order; times in seconds.
 
     Raises:
-        InputError: a line is wrong, or there is no annotation at all.
+        InputError: there is no such file, a line is wrong (``error.where`` is ``file:line``), or there is no
+            annotation at all.
     """
-    annotations = list(iter_annotations(source, notices))
+    name = display_name(source)
+    records = ((f"{name}:{number}", record) for number, record in read_objects(source))
+    annotations = [
+        parse_annotation(record, where, notices)
+        for where, record in records
+        if not says_nothing(record, where, notices)
+    ]
     if not annotations:
-        raise InputError("holds no annotation", where=display_name(source))
+        raise InputError("holds no annotation", where=name)
     return annotations

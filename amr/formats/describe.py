@@ -1,38 +1,51 @@
 """What any of our files is: kind, encoder, counts, hours, history, and whether it is whole.
 
-Kinds are told by content, never by name: feature files (HDF5), npz trees and single npz files, models
-(safetensors), annotations, predictions, recipes and metrics (JSON), and foreign checkpoints. Importing this
-costs nothing; numpy and HDF5 wait until such a file is met.
+Kinds are known by content, never by name: feature files (HDF5), npz trees and single npz files, models
+(safetensors), annotations, predictions, recipes and metrics (JSON), and foreign checkpoints. HDF5 is not
+imported before a feature file is met.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import statistics
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from amr.errors import InputError
+from amr.formats.annotations import read_annotations
+from amr.formats.jsonl import read_objects
 from amr.formats.notices import Notices
+from amr.formats.predictions import read_predictions
+from amr.formats.queries import read_queries
+from amr.formats.recipes import parse_recipe_bytes, read_recipe_bytes
+from amr.formats.untrusted.bounds import MAX_LINE_BYTES
+from amr.formats.untrusted.checksum import CHECKSUM_KEY, require_checksum
+from amr.formats.untrusted.tensor_header import TensorPlace, read_header, read_metadata, tensor_places
+from amr.formats.untrusted.zips import refuse_bomb, zip_failures
 
 if TYPE_CHECKING:
-    from amr.formats.features import FeatureReader
-    from amr.formats.tensor_header import TensorPlace
+    from amr.formats.features.base import FeatureReader
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 SNIFFED_BYTES = 4096
-MOST_JSON_BYTES = 16 * 2**20
+UNSHOWN = ("amr_format", CHECKSUM_KEY)
+MOST_JSON_BYTES = MAX_LINE_BYTES
 
 
 @dataclass(frozen=True)
 class Description:
-    """A file, told.
+    """What a file is.
 
     Args:
         kind: what it is, in words.
-        facts: by name, in the order they are told; plain JSON values.
+        facts: by name, in the order in which they are shown; plain JSON values.
         problems: what is wrong with it, one line each; empty where it is whole.
         notes: what is odd and no fault.
     """
@@ -57,6 +70,8 @@ def describe(path: Path, *, quick: bool = False) -> Description:
         raise InputError("no such file", where=path)
     if path.is_dir():
         return describe_features(path, quick=quick)
+    if not path.is_file():
+        raise InputError("is not a regular file", where=path)
     with open(path, "rb") as file:
         start = file.read(SNIFFED_BYTES)
     if start.startswith(HDF5_MAGIC):
@@ -68,7 +83,7 @@ def describe(path: Path, *, quick: bool = False) -> Description:
     if start.lstrip()[:1] in (b"{", b"["):
         return describe_json(path)
     raise InputError(
-        "is none of the files that amr knows",
+        "is not a kind of file that amr knows",
         where=path,
         hint="known are features (.h5, npz trees), models, annotations, predictions, recipes and metrics",
     )
@@ -76,9 +91,10 @@ def describe(path: Path, *, quick: bool = False) -> Description:
 
 def describe_features(path: Path, *, quick: bool) -> Description:
     """A feature file or an npz tree, read through unless ``quick``."""
-    from amr.formats.features import open_features
-    from amr.formats.features_journal import journal_path
+    from amr.formats.features.journal import journal_path
+    from amr.formats.features.open import open_features
 
+    is_tree = path.is_dir()
     with open_features(path) as reader:
         frames = sum(reader.num_frames(recording) for recording in reader.ids)
         seconds = sum(reader.duration_s(recording) for recording in reader.ids)
@@ -86,21 +102,25 @@ def describe_features(path: Path, *, quick: bool) -> Description:
         facts: dict[str, Any] = {"encoder": identity, "window_s": reader.window_s, "hop_s": reader.hop_s}
         facts |= {"dimension": reader.dimension, "recordings": len(reader), "frames": frames}
         facts |= {"hours": round(seconds / 3600, 3), "queries": len(reader.queries)}
-        history = getattr(reader, "history", None)
-        if history is not None:
+        if (history := getattr(reader, "history", None)) is not None:
             facts["history"] = history
-        problems = () if quick else tuple(unsound_features(reader))
-    notes = []
-    if not path.is_dir() and journal_path(path).exists():
-        notes.append("a writer was killed or is at work: told is the last commit; extract --resume goes on")
-    kind = "features, a tree of .npz files" if path.is_dir() else "features"
-    return Description(kind, facts, problems, tuple(notes))
+        problems = () if quick else tuple(changed_items(reader)) or tuple(unsound_features(reader))
+    killed = "a writer was killed or is at work: this is the last commit; extract --resume goes on"
+    notes = (killed,) if not is_tree and journal_path(path).exists() else ()
+    return Description("features, a tree of .npz files" if is_tree else "features", facts, problems, notes)
+
+
+def changed_items(reader: FeatureReader) -> Iterator[str]:
+    """What checksums find."""
+    from amr.formats.features.parts import files_in
+    from amr.formats.features.verify import changes
+
+    for file in files_in(reader):
+        yield from changes(file)
 
 
 def unsound_features(reader: FeatureReader) -> list[str]:
     """Recordings without frames, and numbers that are none."""
-    import numpy as np
-
     problems = []
     for recording in reader:
         if len(recording.frames) == 0:
@@ -116,52 +136,61 @@ def unsound_features(reader: FeatureReader) -> list[str]:
 
 def describe_zip(path: Path) -> Description:
     """A single npz file, or a checkpoint of torch.save; nothing in it is executed."""
-    import zipfile
-
-    from amr.formats.zips import damage_told, refuse_bomb
-
-    with damage_told(path, "is a damaged zip file"), zipfile.ZipFile(path) as archive:
+    with zip_failures(path, "is a damaged zip file"), zipfile.ZipFile(path) as archive:
         refuse_bomb(archive, path)
         names = archive.namelist()
         broken = archive.testzip()
     problems = () if broken is None else (f"{broken} does not read back",)
     if any(name.endswith("data.pkl") for name in names):
-        return Description("a checkpoint of torch.save, not one of ours", {"members": len(names)}, problems)
+        return describe_torch_file(path, len(names), problems)
     if names and all(name.endswith(".npy") for name in names):
         return Description("features of one item (.npz)", {"arrays": npz_shapes(path)}, problems)
     raise InputError("is a zip file, but none that amr knows", where=path)
 
 
+def describe_torch_file(path: Path, members: int, problems: tuple[str, ...]) -> Description:
+    """A checkpoint of another program: which network it is, whether or not it can be used here."""
+    from amr.formats.foreign_networks import can_import, checkpoint_parts, network_name
+    from amr.formats.untrusted.torch_file import read_torch_file
+
+    kind, facts = "a checkpoint of torch.save, not one of ours", {"members": members}
+    try:
+        parts = checkpoint_parts(read_torch_file(path))
+    except InputError as error:
+        return Description(kind, facts, problems, (f"not read: {error.what}",))
+    network = None if parts is None else network_name(*parts)
+    if network is None:
+        return Description(kind, facts, problems)
+    used = "predict --model and train --init take it" if can_import(network) else "it cannot be used here"
+    return Description(kind, {"network": network, **facts}, problems, (used,))
+
+
 def npz_shapes(path: Path) -> dict[str, list[int]]:
     """Each array's shape; the numbers stay where they are."""
-    from amr.formats.npz import member_names, read_shape
+    from amr.formats.features.npz import member_names, read_shape
 
     return {key: list(read_shape(path, key)) for key in member_names(path)}
 
 
 def describe_safetensors(path: Path, *, quick: bool) -> Description:
     """A model of ours, or other weights."""
-    from amr.formats.tensor_header import read_header, read_papers, tensor_places
-
     header = read_header(path)
-    papers, places = read_papers(header, path), tensor_places(header, path)
+    metadata, places = read_metadata(header, path), tensor_places(header, path)
     with open(path, "rb") as file:
         begin = 8 + int.from_bytes(file.read(8), "little")
     needed = begin + sum(place.num_bytes for place in places.values())
     size = path.stat().st_size
-    facts: dict[str, Any] = {
-        "tensors": len(places),
-        "numbers": sum(place.numbers for place in places.values()),
-    }
+    facts = {"tensors": len(places), "numbers": sum(place.numbers for place in places.values())}
     problems = []
     if needed != size:
         problems.append(f"has {size} bytes, its header asks for {needed}")
     elif not quick:
         problems += unsound_tensors(path, begin, places)
-    if papers.get("amr_format") != "model":
+        require_checksum(path.read_bytes(), metadata, path)
+    if metadata.get("amr_format") != "model":
         return Description("weights, not one of our models", facts, tuple(problems))
-    told = {name: parsed(text) for name, text in papers.items() if name != "amr_format"}
-    return Description("a model", {**told, **facts}, tuple(problems))
+    provenance = {name: parsed(text) for name, text in metadata.items() if name not in UNSHOWN}
+    return Description("a model", {**provenance, **facts}, tuple(problems))
 
 
 def parsed(text: str) -> Any:
@@ -174,8 +203,6 @@ def parsed(text: str) -> Any:
 
 def unsound_tensors(path: Path, begin: int, places: Mapping[str, TensorPlace]) -> list[str]:
     """Tensors that hold undefined numbers, or lie outside of the file."""
-    import numpy as np
-
     problems = []
     data = np.memmap(path, dtype=np.uint8, mode="r")
     for name, place in places.items():
@@ -189,16 +216,16 @@ def unsound_tensors(path: Path, begin: int, places: Mapping[str, TensorPlace]) -
 
 
 def describe_json(path: Path) -> Description:
-    """Annotations, predictions or a recipe, told by their first line; or metrics, one object in all."""
+    """Annotations, predictions or a recipe, by their first line; or metrics, one object in all."""
     whole = whole_json(path)
     if isinstance(whole, dict) and "brief" in whole:
         return Description("metrics", {name: whole[name] for name in whole if name in ("brief", "official")})
     if isinstance(whole, list) and whole and isinstance(whole[0], dict) and {"bg", "fg"} <= whole[0].keys():
         return describe_published(whole)
     first = first_object(path)
-    for key, tell in KINDS:
+    for key, describe_kind in KINDS:
         if key in first:
-            return tell(path)
+            return describe_kind(path)
     keys = ", ".join(list(first)[:6]) or "none"
     raise InputError(f"is JSON of no kind that amr knows; its keys are {keys}", where=path)
 
@@ -208,8 +235,9 @@ def describe_published(scenes: list[Any]) -> Description:
     sounds = [scene.get("fg") if isinstance(scene, dict) else None for scene in scenes]
     foregrounds = sum(len(each) for each in sounds if isinstance(each, list))
     facts = {"scenes": len(scenes), "foregrounds": foregrounds}
-    odd = [at + 1 for at, each in enumerate(sounds) if not isinstance(each, list)]
-    problems = [f"scene {number} has no list 'fg'" for number in odd]
+    problems = [
+        f"scene {n} has no list 'fg'" for n, each in enumerate(sounds, 1) if not isinstance(each, list)
+    ]
     return Description("a recipe as Clotho-Moment publishes them", facts, tuple(problems))
 
 
@@ -225,16 +253,12 @@ def whole_json(path: Path) -> Any:
 
 def first_object(path: Path) -> dict[str, Any]:
     """The object of the first line. Raises ``InputError`` as reading the file would."""
-    from amr.formats.jsonl import read_objects
-
     for _, record in read_objects(path):
         return record
-    raise InputError("holds nothing", where=path)
+    raise InputError("is an empty list", where=path)
 
 
 def describe_annotations(path: Path) -> Description:
-    from amr.formats.annotations import read_annotations
-
     notices = Notices()
     annotations = read_annotations(path, notices)
     durations_s = {a.vid: a.duration_s or 0.0 for a in annotations}
@@ -251,8 +275,6 @@ def describe_annotations(path: Path) -> Description:
 
 
 def describe_queries(path: Path) -> Description:
-    from amr.formats.queries import read_queries
-
     queries = read_queries(path)
     facts = {
         "queries": len(queries),
@@ -263,8 +285,6 @@ def describe_queries(path: Path) -> Description:
 
 
 def describe_predictions(path: Path) -> Description:
-    from amr.formats.predictions import read_predictions
-
     predictions = read_predictions(path)
     counts = [float(len(prediction.moments)) for prediction in predictions]
     facts = {
@@ -277,8 +297,6 @@ def describe_predictions(path: Path) -> Description:
 
 
 def describe_recipe(path: Path) -> Description:
-    from amr.formats.recipes import parse_recipe_bytes, read_recipe_bytes
-
     scenes = parse_recipe_bytes(*read_recipe_bytes(path))
     facts = {
         "scenes": len(scenes),
@@ -292,11 +310,7 @@ def describe_recipe(path: Path) -> Description:
 
 def median(values: list[float]) -> float | None:
     """The middle value; None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return round(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2, 3)
+    return round(statistics.median(values), 3) if values else None
 
 
 KINDS: tuple[tuple[str, Callable[[Path], Description]], ...] = (

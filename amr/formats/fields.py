@@ -11,6 +11,16 @@ from amr.formats.jsonl import json_type
 Record = dict[str, Any]
 
 
+MAX_NAME_BYTES = 200
+"""Longest recording id: a file name is limited to 255 bytes, and a suffix and a part number are added."""
+
+
+def is_file_stem(name: str) -> bool:
+    """Whether a recording's id can name a file in a folder: printable, not hidden, and of no other folder."""
+    is_safe = name.isprintable() and not any(char in name for char in "/\\") and not name.startswith(".")
+    return is_safe and bool(name.strip()) and len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES
+
+
 def required(record: Record, key: str, where: str) -> Any:
     """The value under ``key``; an error that lists the keys there are when it is absent."""
     if key not in record:

@@ -1,4 +1,4 @@
-"""Oddities that do not stop the work: counted by kind, told once with the first case."""
+"""Oddities that do not stop the work: counted by kind, reported once with the first case."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Predictions: the moments a system answers with, in the field's own keys.
 
 ``{"qid", "query", "vid", "duration", "pred_relevant_windows": [[start, end, score], ...]}``, and per-frame
-``pred_saliency_scores`` where asked for. DCASE submissions leave the score out; rank becomes score.
+``pred_saliency_scores`` where requested. DCASE submissions leave the score out; rank becomes score.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from amr.errors import InputError
 from amr.formats import fields
 from amr.formats.jsonl import json_type, read_objects
 from amr.formats.streams import display_name
-from amr.moments import ScoredMoment
+from amr.moments import Moment
 
 KNOWN_KEYS = frozenset({"qid", "query", "vid", "duration", "pred_relevant_windows", "pred_saliency_scores"})
 
@@ -30,7 +30,7 @@ class Prediction:
         vid: the recording's id.
         windows: ``[start_s, end_s, score]`` in file order, best first; values as read.
         duration_s: the recording's length, where known.
-        saliency: one value a frame in [0, 1], where asked for; as read from a file, any scale.
+        saliency: one value a frame in [0, 1], where requested; as read from a file, any scale.
         has_scores: False when the file had ``[start, end]`` only and the scores here are ``1 / rank``.
         where: ``file:line``, for messages.
         extra: keys this program does not know, carried through.
@@ -47,8 +47,9 @@ class Prediction:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def moments(self) -> list[ScoredMoment]:
-        return [ScoredMoment(start, end, score) for start, end, score in self.windows]
+    def moments(self) -> list[Moment]:
+        """The windows as they are, in file order; even those that are inverted or not finite."""
+        return [Moment(start, end, score) for start, end, score in self.windows]
 
     def record(self) -> dict[str, Any]:
         """The JSON object, known keys first; windows without scores where the file had none."""
@@ -107,10 +108,22 @@ def iter_predictions(source: str | Path) -> Iterator[Prediction]:
 
 
 def read_predictions(source: str | Path) -> list[Prediction]:
-    """All predictions of a file.
+    """What a system answered: the moments that it found for each query.
+
+    Files of ``amr predict``, Lighthouse and DCASE 2026 Task 6 are read as they are: JSON Lines with the keys
+    ``qid query vid pred_relevant_windows``. ``prediction.moments`` are ``Moment(start_s, end_s, score)`` in
+    file order, ``prediction.record()`` is the JSON object again.
+
+    Args:
+        source: the file; ``-`` is standard input.
+
+    Returns:
+        One :class:`Prediction` a line, in file order; times in seconds. Where the file has windows without
+        scores, ``1 / rank`` stands for the score and ``has_scores`` is False.
 
     Raises:
-        InputError: a line is wrong, or there is no prediction at all.
+        InputError: there is no such file, a line is wrong (``error.where`` is ``file:line``), or there is no
+            prediction at all.
     """
     predictions = list(iter_predictions(source))
     if not predictions:

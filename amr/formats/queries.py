@@ -1,20 +1,53 @@
-"""Queries: what a person asks, from the command line, a text file, or the field's JSONL."""
+"""Queries: what a person asks, from the command line, a text file, a table, or the field's JSONL."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from amr.audio.names import ids_of_files
 from amr.errors import InputError
 from amr.formats import fields
-from amr.formats.jsonl import MAX_LINE_BYTES, LineSource, parse_lines, refuse_endless
+from amr.formats.exchange.csv import NAMES
+from amr.formats.jsonl import (
+    ChainedLines,
+    LineSource,
+    is_array,
+    is_idle,
+    parse_lines,
+    refuse_endless,
+)
 from amr.formats.streams import display_name, open_input
+from amr.formats.tables import columns_of, qid_value, table_rows
+from amr.formats.untrusted.bounds import MAX_LINE_BYTES
 
 PREDICTION_KEYS = frozenset({"pred_relevant_windows", "pred_saliency_scores"})
 KNOWN_KEYS = frozenset({"qid", "query", "vid", "duration", "relevant_windows"})
+
+QUERY_COLUMNS = ("query", "queries", "caption", "captions", "sentence", "text")
+TABLE_COLUMNS = {
+    "qid": ("qid", "id", "query_id"),
+    "vid": ("vid", "recording", "filename", "file_name", "file", "audio"),
+    "duration": ("duration", "duration_s"),
+}
+FILE_COLUMNS = ("filename", "file_name", "file", "audio")
+SURE_HEADERS = ("query", "queries", "caption", "captions")
+"""What a header of one column says; other words alone may be a question."""
+
+NUMBERED_CAPTION = re.compile(r"caption_?\d+")
+HEADER_WORD = re.compile(r"[\w./-]{0,40}(?: [\w./()-]{1,40})?")
+OTHER_COLUMNS = frozenset(word for words in (*NAMES.values(), *TABLE_COLUMNS.values()) for word in words)
+"""What headers of tables without queries say."""
+
+MARKUP = re.compile(r"<[!?a-zA-Z]")
+YAML = re.compile(r"---\s*$|%YAML\b|(?:- )?(?:qid|id|query|queries|text|captions?|vid)\s*:(?:\s|$)")
+JSON = re.compile(r"\{\s*\"|\[\s*\{")
+PLAIN_COMMENT = re.compile(r"\s*#(?:\s|$)")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -24,7 +57,7 @@ class Query:
     Args:
         text: the sentence.
         qid: its id, where the file gives one.
-        vid: the one recording it is asked of; None: every recording.
+        vid: the one recording that it is about; None: every recording.
         duration_s: that recording's length, where the file says it.
         where: ``file:line``, for messages.
         extra: keys this program does not know, carried through to the prediction.
@@ -38,13 +71,16 @@ class Query:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def from_texts(texts: Iterable[str]) -> list[Query]:
-    """Queries typed as options, in order."""
-    return [check_text(Query(text=text.strip(), where="--query")) for text in texts]
+def from_texts(texts: Iterable[str], where: str = "--query") -> list[Query]:
+    """Sentences as queries, in order; ``where`` they were given is for messages."""
+    return [check_text(Query(text=text.strip(), where=where)) for text in texts]
 
 
 def read_queries(source: str | Path) -> list[Query]:
-    """Queries of a file: JSONL (annotations will do) when its first character is ``{``, else one a line.
+    """Queries of a file, by what it holds.
+
+    It is JSONL or a JSON array of objects (annotations will do), a table whose header names a column of
+    queries or captions, or else one query a line.
 
     Raises:
         InputError: no query in it, an empty query, or a line that is wrong.
@@ -58,30 +94,115 @@ def read_queries(source: str | Path) -> list[Query]:
 
 def parse_queries(file: LineSource, name: str) -> Iterator[Query]:
     """The queries of an open file; see :func:`read_queries`."""
-    head = b""
-    while not head.strip() and (line := file.readline(MAX_LINE_BYTES + 1)):
+    head, line = b"", b""
+    while is_idle(line) and (line := file.readline(MAX_LINE_BYTES + 1).removeprefix(BYTE_ORDER_MARK)):
         head += line
         refuse_endless(head, name)
-    rest = _Chained(head, file)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    rest = ChainedLines(head, file)
+    if line.lstrip().startswith(b"{") or is_array(line):
         for number, record in parse_lines(rest, name):
             yield parse_query(record, f"{name}:{number}")
+    elif is_query_table(line):
+        yield from parse_table(rest, name)
     else:
+        refuse_other_forms(line.decode("utf-8", "replace").strip(), name)
         yield from parse_plain(rest, name)
 
 
+def refuse_other_forms(line: str, name: str) -> None:
+    """Refuse what begins as no list of sentences does and would be asked line by line."""
+    if MARKUP.match(line):
+        raise InputError("is a web page or XML, expected queries", where=name)
+    if YAML.match(line):
+        raise InputError("is YAML, expected queries", where=name, hint="a query a line, JSON Lines or CSV")
+    cells = [cell.lower() for cell in cells_of(line)]
+    if len(cells) > 1 and OTHER_COLUMNS.issuperset(cells):
+        hint = f"call a column query, or try: amr convert {name} --to annotations"
+        raise InputError(f"its header has no column of queries: {', '.join(cells)}", where=name, hint=hint)
+
+
 def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
-    """One query a line; blank lines are passed over."""
+    """One query a line; blank lines and lines that begin with ``# `` are passed over."""
+    for number, line in text_lines(file, name):
+        if JSON.match(line.strip()):
+            hint = "remarks in JSON Lines begin with # or //"
+            raise InputError("is JSON below plain text", where=f"{name}:{number}", hint=hint)
+        if line.strip() and not PLAIN_COMMENT.match(line):
+            yield check_text(Query(text=line.strip(), where=f"{name}:{number}"))
+
+
+def text_lines(file: LineSource, name: str) -> Iterator[tuple[int, str]]:
+    """``(number, text)`` of every line."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
         refuse_endless(line, f"{name}:{number}")
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise InputError("is not UTF-8 text", where=f"{name}:{number}") from error
-        if text:
-            yield check_text(Query(text=text, where=f"{name}:{number}"))
+
+
+def is_query_table(line: bytes) -> bool:
+    """Whether a line is the header of a table of queries: words, one of which names the queries."""
+    cells = [cell.lower() for cell in cells_of(line.decode("utf-8", "replace"))]
+    if len(cells) == 1:
+        return cells[0] in SURE_HEADERS
+    return bool(query_columns(cells)) and all(HEADER_WORD.fullmatch(cell) for cell in cells)
+
+
+def cells_of(line: str) -> list[str]:
+    """The cells of a line as if it were a table's header; none where it cannot be one."""
+    try:
+        return next(table_rows(line.strip(), ""))[1]
+    except (InputError, StopIteration):
+        return []
+
+
+def query_columns(header: list[str]) -> list[int]:
+    """The places of the columns that hold queries: one, or Clotho's ``caption_1`` to ``caption_5``."""
+    known = columns_of(header, {"query": QUERY_COLUMNS})
+    if known:
+        return [known["query"][0]]
+    return [place for place, cell in enumerate(header) if NUMBERED_CAPTION.fullmatch(cell.strip().lower())]
+
+
+def parse_table(file: LineSource, name: str) -> Iterator[Query]:
+    """The queries of a table, with their ids, recordings and lengths where it has such columns."""
+    lines = [line for _, line in text_lines(file, name)]
+    begin = next(place for place, line in enumerate(lines) if not is_idle(line.encode()))
+    rows = table_rows("\n" * begin + "".join(lines[begin:]), name)
+    (_, header), *body = rows
+    seen = set()
+    texts, places = query_columns(header), columns_of(header, TABLE_COLUMNS)
+    place, word = places.get("vid", (0, ""))
+    files = ids_of_files(row[place] for _, row in body if place < len(row)) if word in FILE_COLUMNS else {}
+    for number, row in body:
+        where = f"{name}:{number}"
+        if len(row) != len(header):
+            raise InputError(f"has {len(row)} fields, the header has {len(header)}", where=where)
+        cells = {what: row[place] for what, (place, _) in places.items()}
+        record: dict[str, Any] = {what: cell for what, cell in cells.items() if cell.strip()}
+        if "vid" in record:
+            record["vid"] = files.get(record["vid"], record["vid"])
+        if "qid" in record:
+            record["qid"] = qid_value(record["qid"])
+        if "duration" in record:
+            record["duration"] = number_in(record["duration"], where)
+        for column in texts:
+            query = parse_query({**record, "query": row[column]}, where)
+            key = query.qid, query.vid, query.text
+            if key not in seen:  # a table of moments has a row for each
+                seen.add(key)
+                yield query
+
+
+def number_in(cell: str, where: str) -> float:
+    """A cell's number; a decimal comma is understood."""
+    try:
+        return float(cell.replace(",", "."))
+    except ValueError:
+        raise InputError(f"the duration is {cell[:40]!r}, expected seconds", where=where) from None
 
 
 def parse_query(record: dict[str, Any], where: str) -> Query:
@@ -103,17 +224,3 @@ def check_text(query: Query) -> Query:
         shown = json.dumps(query.text)
         raise InputError(f"a query must be a printable sentence, this one is {shown}", where=query.where)
     return query
-
-
-class _Chained:
-    """``readline`` over bytes already read and then the rest of a stream that cannot seek."""
-
-    def __init__(self, head: bytes, rest: LineSource) -> None:
-        self._head = head
-        self._rest = rest
-
-    def readline(self, limit: int = -1, /) -> bytes:
-        if not self._head:
-            return self._rest.readline(limit)
-        line, newline, self._head = self._head.partition(b"\n")
-        return line + newline

@@ -18,10 +18,9 @@ from amr.errors import InputError
 from amr.formats import fields
 from amr.formats.jsonl import json_type, parse_lines
 from amr.formats.streams import display_name, open_input
+from amr.formats.untrusted.bounds import read_whole
 
 SCHEMA = 1
-MAX_NAME_BYTES = 200
-"""Longest recording id: a file name is limited to 255 bytes, and a suffix and a part number are added."""
 MAX_DURATION_S = 24 * 3600.0
 MAX_SAMPLE_RATE_HZ = 384_000
 MAX_SAMPLES = 2**31
@@ -136,7 +135,8 @@ def scene_line(scene: Scene) -> str:
 def read_recipe_bytes(source: str | Path) -> tuple[bytes, str]:
     """Bytes and display name of a recipe file or, for ``-``, of standard input."""
     with open_input(source) as file:
-        return file.read(), display_name(source)
+        name = display_name(source)
+        return read_whole(file, name), name
 
 
 def parse_recipe(lines: Iterable[tuple[int, dict[str, Any]]], name: str) -> Iterator[Scene]:
@@ -275,12 +275,11 @@ def check_name(name: str, where: str) -> str:
     Raises:
         InputError: it is empty, too long, hidden, or could lead to another folder.
     """
-    unsafe = not name.isprintable() or any(char in name for char in "/\\\0") or name.startswith(".")
-    if unsafe or not name.strip() or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+    if not fields.is_file_stem(name):
         raise InputError(
             f"{json.dumps(name[:80])} cannot be the name of a recording",
             where=where,
-            hint=f"names have no '/', do not begin with '.' and have at most {MAX_NAME_BYTES} bytes",
+            hint=f"names have no '/', do not begin with '.' and have at most {fields.MAX_NAME_BYTES} bytes",
         )
     return name
 

@@ -6,23 +6,28 @@ A hundred thousand records with ten windows each are 30 MB here; as objects they
 from __future__ import annotations
 
 import hashlib
+import json
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from amr.arrays import BoolArray, Float64Array
+from amr.audio.names import Spellings, canonical
 from amr.errors import InputError
 from amr.formats import fields
-from amr.formats.annotations import Annotation, parse_annotation
+from amr.formats.annotations import Annotation, parse_annotation, says_nothing
 from amr.formats.jsonl import parse_lines
 from amr.formats.predictions import Prediction, parse_prediction
 from amr.formats.streams import display_name, open_input
 from amr.metrics.highlights import CLIP_S, PEOPLE
-from amr.metrics.ragged import BoolArray, FloatArray, Ragged, offsets
+from amr.metrics.ragged import Ragged, offsets
 
 Qid = int | str
 
@@ -59,6 +64,20 @@ class Columns:
         """``file:line`` of a record."""
         return f"{self.name}:{self.lines[record]}"
 
+    def spelt_as(self, other: Columns) -> Columns:
+        """The same, with names and sentences as ``other`` spells them, whatever their composition."""
+        if all(str(name).isascii() for name in chain(self.qids, self.vids, self.queries)):
+            return self
+        qids = Spellings(dict.fromkeys(qid for qid in other.qids if isinstance(qid, str)))
+        vids = Spellings(dict.fromkeys(other.vids))
+        queries = Spellings(dict.fromkeys(other.queries))
+        return replace(
+            self,
+            qids=[qids.of(qid) if isinstance(qid, str) else qid for qid in self.qids],
+            vids=list(map(vids.of, self.vids)),
+            queries=list(map(queries.of, self.queries)),
+        )
+
     def take(self, records: list[int]) -> Columns:
         """Some records, under the whole file's name and sha256."""
         return Columns(
@@ -79,13 +98,13 @@ class TruthFile:
     Args:
         columns: what it shares with predictions.
         duration_s: ``(records,)``, NaN where the file does not say.
-        labels: ``(clips, 3)`` saliency labels a record, None where it has none; empty when not asked for.
+        labels: ``(clips, 3)`` saliency labels a record, None where it has none; empty when not requested.
         sets: which dataset each record says it is of, None where it does not say.
     """
 
     columns: Columns
-    duration_s: FloatArray
-    labels: list[FloatArray | None]
+    duration_s: Float64Array
+    labels: list[Float64Array | None]
     sets: list[str | None]
 
     def take(self, records: list[int]) -> TruthFile:
@@ -102,17 +121,38 @@ class AnswerFile:
     Args:
         columns: what they share with ground truth.
         has_scores: ``(records,)`` False where windows have no score and ``1 / rank`` stands in.
-        curves: a saliency curve a record, None where it has none; empty when not asked for.
+        curves: a saliency curve a record, None where it has none; empty when not requested.
     """
 
     columns: Columns
     has_scores: BoolArray
-    curves: list[FloatArray | None]
+    curves: list[Float64Array | None]
 
     def take(self, records: list[int]) -> AnswerFile:
         """Some records, under the whole file's name and sha256."""
         curves = [self.curves[record] for record in records] if self.curves else []
         return AnswerFile(self.columns.take(records), self.has_scores[records], curves)
+
+
+Source = str | Path | Sequence[Annotation | Prediction | dict[str, Any]]
+"""A JSONL file, ``-`` for standard input, or records."""
+
+
+def source_name(source: Source, name: str) -> str:
+    """How messages call a file; ``name`` for records."""
+    return display_name(source) if isinstance(source, (str, Path)) else name
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """A file, or records as the file that they would be."""
+    if isinstance(source, (str, Path)):
+        with open_input(source) as file:
+            yield file
+    else:
+        records = (record if isinstance(record, dict) else record.record() for record in source)
+        lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)  # NaN stays what it is
+        yield BytesIO("".join(lines).encode("utf-8", "surrogatepass"))
 
 
 class HashedLines:
@@ -172,12 +212,12 @@ class Collector:
 
 
 def read_truth(
-    source: str | Path, *, with_labels: bool = False, set_key: str = SET_KEY, needs_set: bool = False
+    source: Source, *, with_labels: bool = False, set_key: str = SET_KEY, needs_set: bool = False
 ) -> TruthFile:
-    """Ground truth of a JSONL file or, for ``-``, of standard input.
+    """Ground truth in columns.
 
     Args:
-        source: file name, or ``-``.
+        source: where from; messages call records ``annotations``.
         with_labels: read QVHighlights' clip labels too.
         set_key: the key that says which dataset a record is of.
         needs_set: every record must have it.
@@ -185,15 +225,17 @@ def read_truth(
     Raises:
         InputError: a line is wrong, or there is none.
     """
-    name = display_name(source)
+    name = source_name(source, "annotations")
     collector, duration_s = Collector(name, width=2), array("d")
-    labels: list[FloatArray | None] = []
+    labels: list[Float64Array | None] = []
     sets: list[str | None] = []
-    with open_input(source) as file:
+    with open_source(source) as file:
         hashed = HashedLines(file)
         for line, record in hashed.records(name):
             where = f"{name}:{line}"
             refuse_other_kind(record, where, needed="relevant_windows", other="pred_relevant_windows")
+            if says_nothing(record):
+                continue
             annotation = parse_annotation(record, where)
             collector.add(line, annotation)
             duration_s.append(np.nan if annotation.duration_s is None else annotation.duration_s)
@@ -205,20 +247,21 @@ def read_truth(
     return TruthFile(columns, np.array(duration_s, dtype=np.float64), labels, sets)
 
 
-def read_answers(source: str | Path, *, with_curves: bool = False) -> AnswerFile:
-    """Predictions of a JSONL file or, for ``-``, of standard input.
+def read_answers(source: Source, *, with_curves: bool = False, name: str = "predictions") -> AnswerFile:
+    """Predictions in columns.
 
     Args:
-        source: file name, or ``-``.
+        source: where from.
         with_curves: read saliency curves too.
+        name: how messages call records that are no file.
 
     Raises:
         InputError: a line is wrong, or there is none.
     """
-    name = display_name(source)
+    name = source_name(source, name)
     collector, has_scores = Collector(name, width=3), []
-    curves: list[FloatArray | None] = []
-    with open_input(source) as file:
+    curves: list[Float64Array | None] = []
+    with open_source(source) as file:
         hashed = HashedLines(file)
         for line, record in hashed.records(name):
             where = f"{name}:{line}"
@@ -242,7 +285,7 @@ def refuse_other_kind(record: dict[str, Any], where: str, *, needed: str, other:
         )
 
 
-def clip_labels(annotation: Annotation) -> FloatArray | None:
+def clip_labels(annotation: Annotation) -> Float64Array | None:
     """``(clips, 3)`` saliency of every two-second clip by three people, 0 where none is given.
 
     None where the record has no labels, or an empty list of them.
@@ -286,6 +329,6 @@ def contradiction(columns: Columns) -> tuple[int, int] | None:
     for record, qid in enumerate(columns.qids):
         earlier = first.setdefault(qid, record)
         for names in (columns.vids, columns.queries):
-            if names[record] and names[earlier] and names[record] != names[earlier]:
+            if names[record] and names[earlier] and canonical(names[record]) != canonical(names[earlier]):
                 return record, earlier
     return None

@@ -7,13 +7,17 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from amr.errors import InputError, UsageError
+from amr.formats.lock import missing_folder, sole_writer
+from amr.formats.side_files import followed, kind_of, require_plain
 
 STDIO = "-"
+LONGEST_NAME_BYTES = 255
+OWN_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def display_name(source: str | Path) -> str:
@@ -56,22 +60,29 @@ def open_input(source: str | Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def require_writable(target: str | Path, *, force: bool) -> None:
-    """Refuse, before any work is done, an output that exists or has no folder to stand in.
+def require_writable(target: str | Path, *, force: bool, stream: bool = False) -> None:
+    """Refuse an output that exists, is no regular file, or has no folder to stand in.
+
+    A link is judged by what it points to.
+
+    Args:
+        stream: the product may go into a pipe or a terminal as well, which is then written to in place.
 
     Raises:
-        InputError: the file exists and ``force`` is not set, is a folder, or its folder is missing.
+        InputError: the file exists and ``force`` is not set, is something else, or its folder is missing.
     """
-    if str(target) == STDIO:
+    if str(target) == STDIO or (stream and is_stream(target)):
         return
     path = Path(target)
-    if path.is_dir():
-        raise InputError("is a folder, expected a file name for the output", where=target)
-    if not path.parent.is_dir():
-        raise InputError(
-            "the folder of this output does not exist", where=target, hint=f"mkdir -p {path.parent}"
-        )
-    if is_regular_or_new(path) and path.exists() and not force:
+    try:
+        kind = kind_of(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        if not followed(path).parent.is_dir():
+            raise missing_folder(target) from None
+        return
+    if kind:
+        raise InputError(f"is {kind}, expected a file name for the output", where=target)
+    if not force:
         raise InputError(
             "exists already and is left as it is",
             where=target,
@@ -79,49 +90,126 @@ def require_writable(target: str | Path, *, force: bool) -> None:
         )
 
 
-def is_regular_or_new(path: Path) -> bool:
-    """False for devices, pipes and sockets, which are written in place."""
-    return not path.exists() or stat.S_ISREG(path.stat().st_mode)
+def is_stream(target: str | Path) -> bool:
+    """Whether ``target`` is a pipe, a device like ``/dev/null``, or standard output by another name."""
+    try:
+        found = Path(target).stat()
+    except OSError:
+        return False
+    return str(target) in OWN_STDOUT or stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)
+
+
+@contextmanager
+def reserved_output(target: str | Path, *, force: bool, stream: bool = False) -> Iterator[None]:
+    """Hold an output that will be written by :func:`open_output`, from here on.
+
+    Raises:
+        InputError: see :func:`require_writable`; another process is writing it.
+    """
+    with ExitStack() as stack:
+        if not (str(target) == STDIO or (stream and is_stream(target))):
+            stack.enter_context(sole_writer(target))
+        require_writable(target, force=force, stream=stream)
+        yield
 
 
 def part_path(path: Path) -> Path:
     """Where the bytes of ``path`` are collected until they are complete."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    end = f".{os.getpid()}.part"
+    kept = os.fsencode(path.name)[: LONGEST_NAME_BYTES - len(end) - 1]
+    return path.with_name(f".{os.fsdecode(kept)}{end}")
 
 
 @contextmanager
-def open_output(target: str | Path, *, force: bool = False) -> Iterator[BinaryIO]:
+def open_output(target: str | Path, *, force: bool = False, stream: bool = False) -> Iterator[BinaryIO]:
     """A file that appears under its name only when the block ends well, or standard output for ``-``.
+
+    See :func:`open_side_output`. A link stays, and what it points to is written.
+
+    Raises:
+        InputError: see :func:`reserved_output`.
+        OSError: the disk is full, or the folder may not be written.
+    """
+    with reserved_output(target, force=force, stream=stream):
+        if str(target) == STDIO or (stream and str(target) in OWN_STDOUT):
+            with named_in_errors("<stdout>"):
+                yield sys.stdout.buffer
+                sys.stdout.buffer.flush()
+        elif stream and is_stream(target):
+            with named_in_errors(target), open(target, "wb") as file:
+                yield file
+        else:
+            with open_side_output(followed(Path(target))) as file:
+                yield file
+
+
+@contextmanager
+def open_side_output(path: Path) -> Iterator[BinaryIO]:
+    """A regular file that appears, or is replaced, when the block ends well.
 
     The bytes go to a ``.NAME.PID.part`` beside it, are synced and renamed; when the block fails the part is
     removed and what stood under the name before is untouched.
 
     Raises:
-        InputError: see :func:`require_writable`.
+        InputError: something else stands under the name, a link too; another process is writing it.
         OSError: the disk is full, or the folder may not be written.
     """
-    require_writable(target, force=force)
-    if str(target) == STDIO:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    if not is_regular_or_new(path):
-        with open(path, "wb") as device:
-            yield device
-        return
-    path = Path(os.path.realpath(path))
     part = part_path(path)
+    with named_in_errors(path), sole_writer(path):
+        require_plain(path)
+        try:
+            part.unlink(missing_ok=True)  # left by a killed process that had our number
+            with open(part, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            keep_permissions(path, part)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def named_in_errors(target: str | Path) -> Iterator[None]:
+    """Failures of the operating system that name no file, or one that is only there while ``target`` is made,
+    name ``target``: the user knows no other."""
     try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        name = Path(os.fsdecode(error.filename)).name if isinstance(error.filename, (str, bytes)) else ""
+        if error.filename is None or name.removeprefix(".").startswith(f"{Path(target).name}."):
+            error.filename, error.filename2 = str(target), None
         raise
-    sync_folder(path.parent)
+
+
+def is_written(path: Path, content: bytes) -> bool:
+    """Whether an interrupted run has written this file already.
+
+    Raises:
+        InputError: something else stands under the name.
+    """
+    if not path.exists():
+        return False
+    if not (path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content):
+        raise other_content(path)
+    return True
+
+
+def other_content(path: Path) -> InputError:
+    """The error for a file that ``--resume`` finds and this command would not have written."""
+    return InputError(
+        "holds something else than this command writes",
+        where=path,
+        hint="--resume goes on with the same command only; --force replaces it",
+    )
+
+
+def keep_permissions(old: Path, new: Path) -> None:
+    """What replaces a file has its permission bits."""
+    with suppress(FileNotFoundError):
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
 
 
 def sync_folder(folder: Path) -> None:
@@ -137,11 +225,11 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def open_text_output(target: str | Path, *, force: bool = False) -> Iterator[TextIO]:
+def open_text_output(target: str | Path, *, force: bool = False, stream: bool = False) -> Iterator[TextIO]:
     """:func:`open_output` for UTF-8 text with ``\\n`` line ends."""
-    with open_output(target, force=force) as binary:
+    with open_output(target, force=force, stream=stream) as binary:
         text = io.TextIOWrapper(binary, encoding="utf-8", newline="\n", write_through=True)
         try:
             yield text
         finally:
-            text.detach()  # the stream below is closed, or kept open, by whoever opened it
+            text.detach()  # the stream below is closed, or kept open, where it was opened

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from amr.arrays import BoolArray, Float64Array
 from amr.metrics.iou import sum_union_iou
-from amr.metrics.ragged import BoolArray, FloatArray, Ragged, even_blocks, sum_selected
+from amr.metrics.ragged import Ragged, even_blocks, sum_selected
 
 
-def average_precision(ranked: Ragged, truth: Ragged, thresholds: tuple[float, ...]) -> FloatArray:
+def average_precision(ranked: Ragged, truth: Ragged, thresholds: tuple[float, ...]) -> Float64Array:
     """``(queries, thresholds)`` AP of each query at each IoU threshold.
 
     Args:
@@ -33,7 +34,7 @@ def average_precision(ranked: Ragged, truth: Ragged, thresholds: tuple[float, ..
     return result
 
 
-def greedy_hits(ranked: FloatArray, truth: FloatArray, thresholds: tuple[float, ...]) -> BoolArray:
+def greedy_hits(ranked: Float64Array, truth: Float64Array, thresholds: tuple[float, ...]) -> BoolArray:
     """``(queries, thresholds, ranked)`` which predictions find a true window that no better one has taken.
 
     A prediction takes, of the windows still free at a threshold, the one of highest IoU; of equal ones the
@@ -63,7 +64,7 @@ def greedy_hits(ranked: FloatArray, truth: FloatArray, thresholds: tuple[float, 
     return hits
 
 
-def interpolated_precision(hits: BoolArray, num_true: int) -> FloatArray:
+def interpolated_precision(hits: BoolArray, num_true: int) -> Float64Array:
     """``(rows,)`` all-point interpolated AP (VOC 2011) of rows of hits ``(rows, ranked)``, best first."""
     num_rows, num_ranked = hits.shape
     found = np.cumsum(hits, axis=1).astype(np.float64)

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from amr.metrics.ragged import FloatArray, IntArray
+from amr.arrays import Float64Array, Int64Array
 from amr.metrics.student import t_quantile
 
 LEVEL = 0.95
@@ -31,8 +31,8 @@ NORMAL = NormalDist()
 
 
 def confidence_intervals(
-    values: FloatArray, recording: IntArray, *, draws: int, seed: int, level: float = LEVEL
-) -> FloatArray:
+    values: Float64Array, recording: Int64Array, *, draws: int, seed: int, level: float = LEVEL
+) -> Float64Array:
     """``(figures, 2)`` lower and upper end of the interval of each column's mean.
 
     NaN where resampling cannot tell: fewer than two recordings, no draws, or the same mean whichever
@@ -58,16 +58,16 @@ def confidence_intervals(
     return ends
 
 
-def recording_sums(values: FloatArray, recording: IntArray) -> tuple[FloatArray, FloatArray]:
+def recording_sums(values: Float64Array, recording: Int64Array) -> tuple[Float64Array, Float64Array]:
     """``(recordings, figures)`` sums of values and ``(recordings,)`` numbers of queries."""
-    sizes: FloatArray = np.bincount(recording).astype(np.float64)
-    sums: FloatArray = np.stack(
+    sizes: Float64Array = np.bincount(recording).astype(np.float64)
+    sums: Float64Array = np.stack(
         [np.bincount(recording, weights=column, minlength=len(sizes)) for column in values.T], axis=1
     )
     return sums, sizes
 
 
-def resampled_means(sums: FloatArray, sizes: FloatArray, *, draws: int, seed: int) -> FloatArray:
+def resampled_means(sums: Float64Array, sizes: Float64Array, *, draws: int, seed: int) -> Float64Array:
     """``(draws, figures)`` the mean over queries of each sample of recordings.
 
     Args:
@@ -78,11 +78,11 @@ def resampled_means(sums: FloatArray, sizes: FloatArray, *, draws: int, seed: in
     """
     table = np.concatenate([sums, sizes[:, None]], axis=1)
     drawn = np.concatenate([counts @ table for counts in drawn_counts(len(sizes), draws, seed)])
-    means: FloatArray = drawn[:, :-1] / drawn[:, -1:]
+    means: Float64Array = drawn[:, :-1] / drawn[:, -1:]
     return means
 
 
-def drawn_counts(num_recordings: int, draws: int, seed: int) -> Iterator[FloatArray]:
+def drawn_counts(num_recordings: int, draws: int, seed: int) -> Iterator[Float64Array]:
     """Blocks ``(draws, recordings)``: how often each recording is in each sample, multinomial."""
     generator = np.random.default_rng(seed)
     block = max(1, MAX_BLOCK_CELLS // num_recordings)
@@ -94,7 +94,9 @@ def drawn_counts(num_recordings: int, draws: int, seed: int) -> Iterator[FloatAr
         yield flat.reshape(size, num_recordings).astype(np.float64)
 
 
-def bca_levels(resampled: FloatArray, mean: float, without: FloatArray, level: float) -> tuple[float, float]:
+def bca_levels(
+    resampled: Float64Array, mean: float, without: Float64Array, level: float
+) -> tuple[float, float]:
     """Which quantiles of the resampled means end the interval; Efron 1987, eq. 2.3 to 4.4 and 6.6.
 
     Args:
@@ -108,7 +110,7 @@ def bca_levels(resampled: FloatArray, mean: float, without: FloatArray, level: f
     return shifted(bias, acceleration, -reach), shifted(bias, acceleration, reach)
 
 
-def bias_and_acceleration(resampled: FloatArray, mean: float, without: FloatArray) -> tuple[float, float]:
+def bias_and_acceleration(resampled: Float64Array, mean: float, without: Float64Array) -> tuple[float, float]:
     """The two corrections of BCa, from the resampled means and from leaving out each recording."""
     below = np.mean(resampled < mean - TIE) + np.mean(np.abs(resampled - mean) <= TIE) / 2
     edge = 1 / (2 * len(resampled))

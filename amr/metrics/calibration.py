@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amr.metrics.ragged import BoolArray, FloatArray, IntArray
+from amr.arrays import BoolArray, Float64Array, Int64Array
 
 HIT_IOU = 0.5
 """A window is right when its IoU with some true window reaches this; a second one on the same moment too."""
@@ -24,9 +24,9 @@ class Reliability:
         share: ``(bins,)`` share of them that are right, NaN where there is none.
     """
 
-    count: IntArray
-    score: FloatArray
-    share: FloatArray
+    count: Int64Array
+    score: Float64Array
+    share: Float64Array
 
     def expected_error(self) -> float:
         """Mean distance of score and share, weighted by windows (ECE; Guo et al., ICML 2017, eq. 3)."""
@@ -35,7 +35,7 @@ class Reliability:
         return float(np.average(gaps, weights=self.count[held]))
 
 
-def reliability(score: FloatArray, right: BoolArray, bins: int = NUM_BINS) -> Reliability | None:
+def reliability(score: Float64Array, right: BoolArray, bins: int = NUM_BINS) -> Reliability | None:
     """How scores ``(windows,)`` go with being right; None where they cannot be probabilities.
 
     That is where there is none, or one is NaN or outside [0, 1].

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from amr.metrics.honest import Judged
+from amr.arrays import Float64Array, Int64Array
+from amr.metrics.exact import RankedQueries
 from amr.metrics.iou import hull_union_iou, sum_union_iou
-from amr.metrics.ragged import FloatArray, IntArray, Ragged, even_blocks
+from amr.metrics.ragged import Ragged, even_blocks
 from amr.metrics.results import MAX_ANSWERS
 
 
-def candidate_iou(judged: Judged, queries: IntArray) -> Ragged:
+def candidate_iou(ranked_queries: RankedQueries, chosen: Int64Array) -> Ragged:
     """The IoU of each predicted window of some queries with the true window that it meets best.
 
     Partner and IoU as of the top window (:func:`amr.metrics.recall.top_iou`), so the first row of each query
     is the figure under R1. Several windows may meet one true window.
 
     Args:
-        judged: both files.
-        queries: codes of queries that have a true window.
+        ranked_queries: both files.
+        chosen: codes of queries that have a true window.
 
     Returns:
-        item ``i``: rows ``(ranked,)`` of query ``queries[i]``, best score first.
+        item ``i``: rows ``(ranked,)`` of query ``chosen[i]``, best score first.
     """
-    ranked, truth = judged.ranked.take(queries), judged.truth.take(queries)
+    ranked, truth = ranked_queries.ranked.take(chosen), ranked_queries.truth.take(chosen)
     found = np.zeros(len(ranked.rows))
     for items, (num_ranked, num_true) in even_blocks(ranked.counts, truth.counts, cells_an_item=2):
         if num_ranked == 0:
@@ -36,7 +37,7 @@ def candidate_iou(judged: Judged, queries: IntArray) -> Ragged:
     return Ragged(ranked.start, found)
 
 
-def best_of_top(iou: Ragged, depths: tuple[int, ...]) -> FloatArray:
+def best_of_top(iou: Ragged, depths: tuple[int, ...]) -> Float64Array:
     """``(queries, depths)`` the highest IoU among the first windows of each query; 0 where there is none.
 
     Args:
@@ -46,5 +47,5 @@ def best_of_top(iou: Ragged, depths: tuple[int, ...]) -> FloatArray:
     grid = np.zeros((len(iou), MAX_ANSWERS))
     grid[iou.owner, iou.rank] = iou.rows
     running = np.maximum.accumulate(grid, axis=1)
-    best: FloatArray = running[:, [depth - 1 for depth in depths]]
+    best: Float64Array = running[:, [depth - 1 for depth in depths]]
     return best

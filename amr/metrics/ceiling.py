@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from amr.arrays import Float64Array, Int64Array
 from amr.metrics.figures import FIGURES
-from amr.metrics.ragged import FloatArray, IntArray
 from amr.metrics.results import MAX_ANSWERS
 
 
-def ceiling(num_true: IntArray) -> FloatArray:
+def ceiling(num_true: Int64Array) -> Float64Array:
     """``(figures,)`` shares that a perfect system with ten windows reaches.
 
     A query of ``n`` true windows can have ``min(n, 10)`` of them found, each at precision 1, so its AP is at

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amr.arrays import Float64Array, Int64Array
 from amr.metrics.bootstrap import confidence_intervals, recording_sums
 from amr.metrics.figures import PerQuery
 from amr.metrics.permutation import permutation_p
-from amr.metrics.ragged import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Comparison:
         lost: ``(figures,)`` queries on which the first is better.
     """
 
-    difference: FloatArray
-    interval: FloatArray
-    p: FloatArray
-    won: IntArray
-    lost: IntArray
+    difference: Float64Array
+    interval: Float64Array
+    p: Float64Array
+    won: Int64Array
+    lost: Int64Array
 
 
 def compare(first: PerQuery, second: PerQuery, *, draws: int, seed: int) -> Comparison:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amr.metrics.ragged import FloatArray, IntArray
+from amr.arrays import Float64Array, Int64Array
 from amr.metrics.results import IOU_THRESHOLDS, RetrievalScores
 
 FIGURES = ("R1@0.5", "R1@0.7", "mAP", "mAP@0.5", "mAP@0.75", "mIoU")
@@ -22,21 +22,21 @@ class PerQuery:
         recording: ``(queries,)`` codes ``0 .. recordings - 1``; queries of one recording are not independent.
     """
 
-    values: FloatArray
-    recording: IntArray
+    values: Float64Array
+    recording: Int64Array
 
     @property
     def num_recordings(self) -> int:
         """How many recordings have a query."""
         return int(self.recording.max(initial=-1)) + 1
 
-    def means(self) -> FloatArray:
+    def means(self) -> Float64Array:
         """``(figures,)`` as shares."""
-        means: FloatArray = self.values.mean(axis=0)
+        means: Float64Array = self.values.mean(axis=0)
         return means
 
 
-def figure_values(scores: RetrievalScores) -> FloatArray:
+def figure_values(scores: RetrievalScores) -> Float64Array:
     """``(queries, figures)`` the value of each query under each of :data:`FIGURES`."""
     precision = scores.average_precision
     columns = [
@@ -50,7 +50,7 @@ def figure_values(scores: RetrievalScores) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def coded(names: list[str]) -> IntArray:
+def coded(names: list[str]) -> Int64Array:
     """``(names,)`` codes in order of first appearance; equal names, equal codes."""
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     return np.array([codes[name] for name in names], dtype=np.int64)

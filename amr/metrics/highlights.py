@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.metrics.official import OfficialStopError
-from amr.metrics.ragged import FloatArray, Ragged, even_blocks, sum_selected
+from amr.metrics.ragged import Ragged, even_blocks, sum_selected
 from amr.metrics.results import two_decimals
 
 CLIP_S = 2.0
@@ -30,8 +31,8 @@ class HighlightScores:
         top_hit: ``(queries,)`` 1 where the top clip is positive for someone.
     """
 
-    average_precision: FloatArray
-    top_hit: FloatArray
+    average_precision: Float64Array
+    top_hit: Float64Array
 
     def mean_average_precision(self) -> float:
         """HL-mAP in per cent."""
@@ -77,7 +78,7 @@ def level_scores(curves: Ragged, labels: Ragged, least: float) -> HighlightScore
     return HighlightScores(precision, hit)
 
 
-def clip_precision(curve: FloatArray, positive: FloatArray) -> FloatArray:
+def clip_precision(curve: Float64Array, positive: Float64Array) -> Float64Array:
     """``(queries, people)`` mean interpolated precision over the recalls that the curve's levels reach.
 
     Clips of equal value are taken together. Each recall weighs the same, however many clips it adds.
@@ -101,5 +102,5 @@ def clip_precision(curve: FloatArray, positive: FloatArray) -> FloatArray:
     values = envelope.transpose(0, 2, 1).reshape(-1, num_clips)  # (queries * people, clips)
     steps = is_step.transpose(0, 2, 1).reshape(-1, num_clips)
     means = sum_selected(values, steps) / np.maximum(steps.sum(axis=1), 1)
-    result: FloatArray = means.reshape(num_queries, PEOPLE)
+    result: Float64Array = means.reshape(num_queries, PEOPLE)
     return result

@@ -7,12 +7,11 @@ overlap the two are equal in exact arithmetic and may differ in the last bit of 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from amr.arrays import Float64Array
 
 
-def sum_union_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+def sum_union_iou(a: Float64Array, b: Float64Array) -> Float64Array:
     """IoU of windows ``a (..., 2)`` and ``b (..., 2)``, broadcast; union = both lengths - intersection.
 
     NaN where the lengths cancel each other or a bound is NaN; the caller decides what that means.
@@ -21,11 +20,11 @@ def sum_union_iou(a: FloatArray, b: FloatArray) -> FloatArray:
         overlap = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
         overlap = np.clip(overlap, 0, None)
         union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - overlap
-        iou: FloatArray = overlap / union
+        iou: Float64Array = overlap / union
     return iou
 
 
-def hull_union_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+def hull_union_iou(a: Float64Array, b: Float64Array) -> Float64Array:
     """IoU of windows ``a (..., 2)`` and ``b (..., 2)``, broadcast; union = latest end - earliest start.
 
     0 where the hull is empty; NaN where a bound is NaN.
@@ -34,5 +33,5 @@ def hull_union_iou(a: FloatArray, b: FloatArray) -> FloatArray:
         overlap = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
         overlap = np.maximum(0, overlap)
         hull = np.maximum(a[..., 1], b[..., 1]) - np.minimum(a[..., 0], b[..., 0])
-        iou: FloatArray = np.divide(overlap, hull, out=np.zeros_like(overlap), where=hull != 0)
+        iou: Float64Array = np.divide(overlap, hull, out=np.zeros_like(overlap), where=hull != 0)
     return iou

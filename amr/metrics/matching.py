@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amr.metrics.ragged import IntArray
+from amr.arrays import Int64Array
 
 Qid = int | str
 
 
 @dataclass(frozen=True)
-class Matching:
+class QidMatching:
     """Codes of the shared qids, in the order in which the predictions name them first.
 
     Args:
@@ -25,8 +25,8 @@ class Matching:
         by_text: 1 and "1" were taken as one id, because as written nothing or less would match.
     """
 
-    answer_query: IntArray
-    truth_query: IntArray
+    answer_query: Int64Array
+    truth_query: Int64Array
     shared: int
     only_answers: list[Qid]
     only_truths: list[Qid]
@@ -37,7 +37,7 @@ class Matching:
         return not self.only_answers and not self.only_truths
 
 
-def match_qids(answers: Sequence[Qid], truths: Sequence[Qid]) -> Matching:
+def match_qids(answers: Sequence[Qid], truths: Sequence[Qid]) -> QidMatching:
     """Match as written; where 1 against "1" is all that stands between more of them, match by text.
 
     Zeros in front are never dropped: "007" and 7 stay two.
@@ -55,14 +55,14 @@ def is_same_by_text(qids: Sequence[Qid]) -> bool:
     return len({str(qid) for qid in distinct}) == len(distinct)
 
 
-def match_keys(answers: Sequence[Qid], truths: Sequence[Qid], *, by_text: bool) -> Matching:
+def match_keys(answers: Sequence[Qid], truths: Sequence[Qid], *, by_text: bool) -> QidMatching:
     """Match under one way of comparing ids."""
     answer_keys: list[Qid] = [str(qid) for qid in answers] if by_text else list(answers)
     truth_keys: list[Qid] = [str(qid) for qid in truths] if by_text else list(truths)
     wanted = set(truth_keys)
     shared = [key for key in dict.fromkeys(answer_keys) if key in wanted]
     code = {key: number for number, key in enumerate(shared)}
-    return Matching(
+    return QidMatching(
         answer_query=np.array([code.get(key, -1) for key in answer_keys], dtype=np.int64),
         truth_query=np.array([code.get(key, -1) for key in truth_keys], dtype=np.int64),
         shared=len(code),

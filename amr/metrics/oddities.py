@@ -1,4 +1,4 @@
-"""What is strange in the two files of an evaluation, and may set honest and official figures apart."""
+"""What is strange in the two files of an evaluation, and may set exact and official figures apart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from enum import Enum
 
 import numpy as np
 
-from amr.metrics.ragged import BoolArray, FloatArray, IntArray, Ragged
+from amr.arrays import BoolArray, Float64Array, Int64Array
+from amr.metrics.ragged import Ragged
 from amr.metrics.records import Answers, Truths
 
 CEILING_S = 1500.0
@@ -15,7 +16,7 @@ CEILING_S = 1500.0
 
 
 class Oddity(Enum):
-    """What may make honest and official figures differ, or queries drop out; the value names it in JSON."""
+    """What may make exact and official figures differ, or queries drop out; the value names it in JSON."""
 
     NO_ANSWER = "query_without_predicted_window"
     IMPOSSIBLE_ANSWER = "predicted_window_inverted_or_not_finite"
@@ -58,7 +59,7 @@ TRUTH_ODDITIES = frozenset(
 
 
 def find_oddities(answers: Answers, truths: Truths, *, ceiling_s: float = CEILING_S) -> list[Finding]:
-    """Every oddity of the two files; none: honest and official figures are the same.
+    """Every oddity of the two files; none: exact and official figures are the same.
 
     Args:
         answers: predictions; those of queries that cannot be judged are not looked at.
@@ -95,7 +96,7 @@ def find_oddities(answers: Answers, truths: Truths, *, ceiling_s: float = CEILIN
     ]
 
 
-def is_window(rows: FloatArray) -> BoolArray:
+def is_window(rows: Float64Array) -> BoolArray:
     """``(rows,)`` whether ``(start_s, end_s, ...)`` is finite and longer than nothing."""
     found: BoolArray = np.isfinite(rows[:, :2]).all(axis=1) & (rows[:, 1] > rows[:, 0])
     return found
@@ -120,7 +121,7 @@ def is_listed_before(truths: Truths) -> BoolArray:
     return listed
 
 
-def is_repeated(query: IntArray) -> BoolArray:
+def is_repeated(query: Int64Array) -> BoolArray:
     """``(records,)`` whether an earlier record has the same code."""
     first = np.ones(len(query), dtype=bool)
     first[np.unique(query, return_index=True)[1]] = False

@@ -1,16 +1,17 @@
 """The field's own evaluator, quirk by quirk, on files however odd.
 
 Sources: ``standalone_eval`` of Moment-DETR (QVHighlights) and of Lighthouse, whose copy DCASE 2026 Task 6
-uses. Where that program crashes, :class:`OfficialStopError` says how. The honest reading is
-:mod:`amr.metrics.honest`.
+uses. Where that program crashes, :class:`OfficialStopError` says how. The reading without quirks is
+:mod:`amr.metrics.exact`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from amr.arrays import Float64Array, Int64Array
 from amr.metrics.average_precision import average_precision
-from amr.metrics.ragged import FloatArray, IntArray, gather
+from amr.metrics.ragged import gather
 from amr.metrics.recall import top_iou
 from amr.metrics.records import Answers, Truths
 from amr.metrics.results import IOU_THRESHOLDS, MAX_ANSWERS, RetrievalScores
@@ -70,7 +71,7 @@ def within(truths: Truths, length_range: LengthRange) -> Truths:
     return kept.take(np.flatnonzero(kept.windows.counts > 0))
 
 
-def official_precision(answers: Answers, truths: Truths) -> FloatArray:
+def official_precision(answers: Answers, truths: Truths) -> Float64Array:
     """``(queries, thresholds)`` AP of the queries of ``truths`` that have any predicted window, only those.
 
     The first ten windows of every record in file order, then by falling score; records of one qid add up, on
@@ -96,7 +97,7 @@ def official_precision(answers: Answers, truths: Truths) -> FloatArray:
     return average_precision(ranked.take(queries), windows.take(queries), IOU_THRESHOLDS)
 
 
-def official_top_iou(answers: Answers, truths: Truths) -> tuple[IntArray, FloatArray]:
+def official_top_iou(answers: Answers, truths: Truths) -> tuple[Int64Array, Float64Array]:
     """``(queries,)`` codes of the queries of ``truths``, and the IoU of their top windows.
 
     The top window is the first of the file whatever its score; of several records of one qid the last counts,
@@ -115,19 +116,19 @@ def official_top_iou(answers: Answers, truths: Truths) -> tuple[IntArray, FloatA
     return queries, top_iou(answers.windows.rows[first_row, :2], windows)
 
 
-def answered(answers: Answers, truths: Truths) -> IntArray:
+def answered(answers: Answers, truths: Truths) -> Int64Array:
     """Indices of the prediction records whose query is in ``truths``."""
     return np.flatnonzero(np.isin(answers.query, truths.query))
 
 
-def last_record(query: IntArray) -> IntArray:
+def last_record(query: Int64Array) -> Int64Array:
     """``(num_queries,)`` the last record of each code; -1 where there is none."""
     last = np.full(1 + query.max(initial=-1), -1, dtype=np.int64)
     np.maximum.at(last, query, np.arange(len(query)))
     return last
 
 
-def by_falling_score(score: FloatArray, owner: IntArray) -> IntArray:
+def by_falling_score(score: Float64Array, owner: Int64Array) -> Int64Array:
     """``(rows,)`` order of rows: by owner, then by falling score, equal scores as they stand.
 
     NaN scores fall where Python's sort leaves them, which compares its way past them.

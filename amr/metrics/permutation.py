@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.metrics.bootstrap import MAX_BLOCK_CELLS
-from amr.metrics.ragged import FloatArray
 
 MAX_EXACT_RECORDINGS = 16
 """2^16 sign patterns are at most tried one by one; more recordings are sampled."""
@@ -21,7 +21,7 @@ TIE = 1e-9
 """Sums closer than this are equal: additions in another order."""
 
 
-def permutation_p(differences: FloatArray, *, draws: int, seed: int) -> FloatArray:
+def permutation_p(differences: Float64Array, *, draws: int, seed: int) -> Float64Array:
     """``(figures,)`` two-sided p of each column's sum.
 
     Exact, every pattern of signs, where there are no more patterns than draws; else sampled, and never 0:
@@ -40,17 +40,17 @@ def permutation_p(differences: FloatArray, *, draws: int, seed: int) -> FloatArr
     for signs in patterns:
         extreme += (np.abs(signs @ moved) >= observed - TIE).sum(axis=0)
         tried += len(signs)
-    p: FloatArray = extreme / tried if exact else (1 + extreme) / (1 + tried)
+    p: Float64Array = extreme / tried if exact else (1 + extreme) / (1 + tried)
     return p
 
 
-def every_sign(count: int) -> Iterator[FloatArray]:
+def every_sign(count: int) -> Iterator[Float64Array]:
     """All patterns ``(2^count, count)`` of -1 and 1, as one block."""
     patterns = np.arange(2**count)[:, None] >> np.arange(count)[None, :]
     yield (2 * (patterns & 1) - 1).astype(np.float64)
 
 
-def drawn_signs(count: int, draws: int, seed: int) -> Iterator[FloatArray]:
+def drawn_signs(count: int, draws: int, seed: int) -> Iterator[Float64Array]:
     """Blocks ``(draws, count)`` of random signs."""
     generator = np.random.default_rng(seed)
     block = max(1, MAX_BLOCK_CELLS // count)
@@ -60,7 +60,7 @@ def drawn_signs(count: int, draws: int, seed: int) -> Iterator[FloatArray]:
 
 
 def holm(p: list[float]) -> list[float]:
-    """p values made honest for being several (Holm, Scand. J. Stat. 6, 1979), in the given order."""
+    """p values corrected for being several (Holm, Scand. J. Stat. 6, 1979), in the given order."""
     adjusted, highest = [0.0] * len(p), 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
         highest = max(highest, min(1.0, p[index] * (len(p) - rank)))

@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from amr.arrays import BoolArray, Float64Array, Int64Array
 
 MAX_BLOCK_CELLS = 1 << 21
 """Cells of the largest intermediate array of a block: 16 MB of float64."""
@@ -30,34 +27,34 @@ class Ragged:
         rows: ``(rows, ...)`` the values.
     """
 
-    start: IntArray
-    rows: FloatArray
+    start: Int64Array
+    rows: Float64Array
 
     def __len__(self) -> int:
         return len(self.start) - 1
 
     @property
-    def counts(self) -> IntArray:
+    def counts(self) -> Int64Array:
         """``(items,)`` how many rows each item owns."""
         return np.diff(self.start)
 
     @property
-    def owner(self) -> IntArray:
+    def owner(self) -> Int64Array:
         """``(rows,)`` the item of each row."""
         return np.repeat(np.arange(len(self)), self.counts)
 
     @property
-    def rank(self) -> IntArray:
+    def rank(self) -> Int64Array:
         """``(rows,)`` each row's place among those of its item, from 0."""
-        ranks: IntArray = np.arange(len(self.rows)) - np.repeat(self.start[:-1], self.counts)
+        ranks: Int64Array = np.arange(len(self.rows)) - np.repeat(self.start[:-1], self.counts)
         return ranks
 
-    def block(self, items: IntArray, count: int) -> FloatArray:
+    def block(self, items: Int64Array, count: int) -> Float64Array:
         """``(len(items), count, ...)`` the rows of items that own ``count`` each."""
-        rows: FloatArray = self.rows[self.start[items][:, None] + np.arange(count)]
+        rows: Float64Array = self.rows[self.start[items][:, None] + np.arange(count)]
         return rows
 
-    def take(self, items: IntArray) -> Ragged:
+    def take(self, items: Int64Array) -> Ragged:
         """The given items, in the given order."""
         counts = self.counts[items]
         start = offsets(counts)
@@ -65,18 +62,18 @@ class Ragged:
         return Ragged(start=start, rows=self.rows[np.arange(start[-1]) + shift])
 
 
-def offsets(counts: IntArray) -> IntArray:
+def offsets(counts: Int64Array) -> Int64Array:
     """``(items + 1,)`` where each item's rows begin."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
-def gather(owner: IntArray, rows: FloatArray, num_items: int) -> Ragged:
+def gather(owner: Int64Array, rows: Float64Array, num_items: int) -> Ragged:
     """Rows in any order brought together by owner; those of one owner keep their order."""
     order = np.argsort(owner, kind="stable")
     return Ragged(start=offsets(np.bincount(owner, minlength=num_items)), rows=rows[order])
 
 
-def even_blocks(*counts: IntArray, cells_an_item: int) -> Iterator[tuple[IntArray, tuple[int, ...]]]:
+def even_blocks(*counts: Int64Array, cells_an_item: int) -> Iterator[tuple[Int64Array, tuple[int, ...]]]:
     """``(items, shape)`` where all items of a block have the same counts.
 
     Args:
@@ -96,7 +93,7 @@ def even_blocks(*counts: IntArray, cells_an_item: int) -> Iterator[tuple[IntArra
             yield order[first : min(first + size, end)], shape
 
 
-def sum_selected(values: FloatArray, selected: BoolArray) -> FloatArray:
+def sum_selected(values: Float64Array, selected: BoolArray) -> Float64Array:
     """``(rows,)`` the sum of each row's selected values, grouped as ``np.sum`` of them alone would.
 
     A sum over zeros in between would group the additions differently and differ in the last bit.

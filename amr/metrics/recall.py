@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.metrics.iou import hull_union_iou, sum_union_iou
-from amr.metrics.ragged import FloatArray, Ragged, even_blocks
+from amr.metrics.ragged import Ragged, even_blocks
 
 
-def top_iou(top: FloatArray, truth: Ragged) -> FloatArray:
+def top_iou(top: Float64Array, truth: Ragged) -> Float64Array:
     """``(queries,)`` IoU of each query's top window with the true window that it meets best.
 
     The partner is chosen by :func:`sum_union_iou` (of equals the first; a NaN counts as the highest) and

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amr.metrics.ragged import BoolArray, FloatArray, IntArray, Ragged, gather
+from amr.arrays import BoolArray, Float64Array, Int64Array
+from amr.metrics.ragged import Ragged, gather
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,16 @@ class Answers:
         has_scores: ``(records,)`` False where the file gave no score and rank stands in for it.
     """
 
-    query: IntArray
+    query: Int64Array
     windows: Ragged
     has_scores: BoolArray
 
     @property
-    def row_query(self) -> IntArray:
+    def row_query(self) -> Int64Array:
         """``(rows,)`` the query that each window answers."""
         return self.query[self.windows.owner]
 
-    def take(self, records: IntArray) -> Answers:
+    def take(self, records: Int64Array) -> Answers:
         """The given records only."""
         return Answers(self.query[records], self.windows.take(records), self.has_scores[records])
 
@@ -41,16 +42,16 @@ class Truths:
         duration_s: ``(records,)`` length of the recording, NaN where the file does not say.
     """
 
-    query: IntArray
+    query: Int64Array
     windows: Ragged
-    duration_s: FloatArray
+    duration_s: Float64Array
 
     @property
-    def row_query(self) -> IntArray:
+    def row_query(self) -> Int64Array:
         """``(rows,)`` the query that each window belongs to."""
         return self.query[self.windows.owner]
 
-    def take(self, records: IntArray) -> Truths:
+    def take(self, records: Int64Array) -> Truths:
         """The given records only."""
         return Truths(self.query[records], self.windows.take(records), self.duration_s[records])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amr.metrics.ragged import FloatArray, IntArray
+from amr.arrays import Float64Array, Int64Array
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """0.5:0.05:0.95, each the float nearest to its two decimals: 0.7, not 0.5 + 4 * 0.05."""
@@ -26,9 +26,9 @@ class RetrievalScores:
         num_windows: true windows in all.
     """
 
-    query: IntArray
-    top_iou: FloatArray
-    average_precision: FloatArray
+    query: Int64Array
+    top_iou: Float64Array
+    average_precision: Float64Array
     num_windows: int
 
     def recall_at_1(self) -> dict[str, float]:
@@ -44,7 +44,7 @@ class RetrievalScores:
         return two_decimals(float(np.mean(self.top_iou) * 100))
 
 
-def mean_average_precision(average_precision: FloatArray) -> dict[str, float]:
+def mean_average_precision(average_precision: Float64Array) -> dict[str, float]:
     """See :meth:`RetrievalScores.mean_average_precision`; from ``(queries, thresholds)``."""
     means = average_precision.mean(axis=0)
     named = dict(zip(map(str, IOU_THRESHOLDS), means, strict=True))

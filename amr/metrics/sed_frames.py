@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amr.metrics.ragged import FloatArray, IntArray
+from amr.arrays import Float64Array, Int64Array
 
 THRESHOLD = 0.5
 
@@ -35,9 +35,9 @@ class Frames:
     """
 
     classes: list[str]
-    owner: IntArray
-    score: FloatArray
-    true: FloatArray
+    owner: Int64Array
+    score: Float64Array
+    true: Float64Array
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def num_frames(duration_s: float) -> int:
     return math.ceil(duration_s)
 
 
-def covered(windows: Iterable[Window], count: int) -> FloatArray:
+def covered(windows: Iterable[Window], count: int) -> Float64Array:
     """``(frames,)`` 1 where a window is, both ends included."""
     time_s, found = np.arange(count), np.zeros(count)
     for start_s, end_s in windows:
@@ -100,7 +100,7 @@ def covered(windows: Iterable[Window], count: int) -> FloatArray:
     return found
 
 
-def highest_score(windows: Iterable[Window], count: int) -> FloatArray:
+def highest_score(windows: Iterable[Window], count: int) -> Float64Array:
     """``(frames,)`` the highest score of the windows over each frame, no NaN; -inf where none is."""
     time_s, found = np.arange(count), np.full(count, -np.inf)
     for start_s, end_s, score in windows:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from amr.errors import MissingError
+from amr.errors import MissingError, install_command
 from amr.metrics.sed_frames import Key, Window
 
 COLLAR_S = 0.2
@@ -71,12 +72,15 @@ def import_library() -> Any:
         MissingError: it is not installed, or does not work with what is.
     """
     try:
-        return importlib.import_module("sed_scores_eval")
+        with warnings.catch_warnings():  # of its own sources and its dependencies'
+            warnings.simplefilter("ignore")
+            importlib.import_module("sed_scores_eval.intersection_based")
+            return importlib.import_module("sed_scores_eval")
     except ImportError as error:
         raise MissingError(
             f"event and segment measures need sed_scores_eval ({error})",
             where="--events",
-            hint='pip install "amr[sed]"',
+            hint=install_command("sed"),
         ) from error
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.metrics.bootstrap import LEVEL, confidence_intervals
 from amr.metrics.figures import PerQuery
-from amr.metrics.ragged import FloatArray
 from amr.metrics.student import t_quantile
 
 
@@ -26,12 +26,12 @@ class SeedScores:
         over_both: ``(figures, 2)`` where the system lies, over all seeds and such recordings.
     """
 
-    runs: FloatArray
-    mean: FloatArray
-    deviation: FloatArray
-    over_seeds: FloatArray
-    over_recordings: FloatArray
-    over_both: FloatArray
+    runs: Float64Array
+    mean: Float64Array
+    deviation: Float64Array
+    over_seeds: Float64Array
+    over_recordings: Float64Array
+    over_both: Float64Array
 
 
 def seed_scores(runs: Sequence[PerQuery], *, draws: int, seed: int) -> SeedScores:
@@ -57,13 +57,13 @@ def seed_scores(runs: Sequence[PerQuery], *, draws: int, seed: int) -> SeedScore
     )
 
 
-def student_interval(middle: FloatArray, deviation: FloatArray, count: int) -> FloatArray:
+def student_interval(middle: Float64Array, deviation: Float64Array, count: int) -> Float64Array:
     """``(figures, 2)`` of a mean of ``count`` runs; may reach beyond [0, 1]."""
     reach = t_quantile((1 + LEVEL) / 2, count - 1) * deviation / np.sqrt(count)
     return np.stack([middle - reach, middle + reach], axis=1)
 
 
-def both(middle: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+def both(middle: Float64Array, first: Float64Array, second: Float64Array) -> Float64Array:
     """``(figures, 2)`` the interval of two independent sources of error around one value."""
     reach = np.hypot(first - middle[:, None], second - middle[:, None])
     return np.stack([middle - reach[:, 0], middle + reach[:, 1]], axis=1)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from amr.models.frames.shapes import SHAPES
 
 Tef = Literal["fixed", "learned", "none"]
 Gate = Literal["none", "values", "rows"]
 Continuity = Literal["none", "features", "saliency"]
 Pooling = Literal["mean", "attention"]
-SaliencyHead = Literal["projection", "gate"]
+SaliencyHead = Literal["projection", "linear", "gate"]
+Decoding = Literal["anchors", "embeddings"]
+Activation = Literal["prelu", "relu"]
 CrossMask = Literal["exact", "lighthouse"]
 Proposing = Literal["queries", "frames"]
+Option = bool | int | float | str
+
+KIND_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 
 # Least and most of each size: far around the published configurations, so that a checkpoint's header can not
 # make the reader build something absurd.
@@ -30,7 +38,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "input_dropout": (0, 0.99),
     "window_frames": (1, 1_000_000),
     "max_tokens": (1, 4_096),
-    "similarity_channels": (0, 2),
+    "similarity_channels": (0, 16),
     "gate_scale": (-1e6, 1e6),
     "gate_shift": (-1e6, 1e6),
     "prototype_axes": (0, 16_384),
@@ -38,14 +46,30 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "level_weight": (-1e3, 1e3),
     "level_shift": (-1e3, 1e3),
     "level_similarity": (-1e3, 1e3),
+    "right_slope": (0, 1e3),
+    "right_shift": (-1e3, 1e3),
+    "there_slope": (0, 1),
+    "there_shift": (-1e3, 1e3),
+    "there_level_slope": (0, 1e3),
+    "there_level_shift": (-1e3, 1e3),
     "continuity_kernel": (1, 1_001),
     "unused_text_positions": (0, 65_536),
 }
 
+MOST_SIMILARITIES = 2
+"""Curves beside the frames' features; without those a network has the shapes of one curve."""
+
+SCORE_FIELDS = ("right_slope", "right_shift", "there_slope", "there_shift")
+"""What calibration finds out about the scores of any network (:mod:`amr.retrieval.presence`)."""
+PRESENCE_FIELDS = (*SCORE_FIELDS, "there_level_slope", "there_level_shift")
+LEVEL_FIELDS = ("level_weight", "level_shift", "level_similarity")
+CALIBRATED_FIELDS = (*LEVEL_FIELDS, *PRESENCE_FIELDS)
+"""What calibration sets."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Every switch of :class:`amr.models.network.MomentNetwork`; the defaults are AM-DETR as published.
+    """Every switch of :class:`amr.models.detr.network.DetrNetwork`; the defaults are AM-DETR as published.
 
     Sizes are counts of features, layers or frames. ``docs/models.md`` gives the source of each default and
     both readings of the switches on which the LCS-DETR report and its authors' code disagree.
@@ -75,20 +99,42 @@ class NetworkConfig:
         plain_cross: keep the ungated cross-attention encoder behind the gated one.
         amplifier: the saliency amplifier of LCS-DETR's code behind the encoder.
         negatives_bypass_gate: negative pairs take the ungated cross-attention encoder only.
-        saliency: frame scores from two projections and the global token, or from the gate itself.
+        joint_text: tokens stand beside the frames in self-attention (Moment-DETR) instead of being attended
+            to by cross-attention.
+        saliency: frame scores from the ``projection`` of frames and of a global token, from one ``linear``
+            map (without a global token, Moment-DETR), or from the gate itself.
+        decoding: queries are ``anchors`` that each decoder layer moves, or ``embeddings`` of which the span
+            head makes spans at the end (Moment-DETR).
+        activation: of the feed-forward layers.
         cross_mask: ``lighthouse`` repeats an upstream mask bug that lets batch mates into a result.
         proposing: what proposes moments: learned ``queries`` (DETR), or the ``frames`` themselves
-            (:class:`amr.models.frame_network.FrameNetwork`, the preset ``best``), without cross-attention and
-            positions.
+            (:class:`amr.models.frames.network.FrameNetwork`, the preset ``best``), without cross-attention
+            and positions.
+        segments: of ``frames``: a moment is a segment of the likeliest segmentation
+            (:mod:`amr.models.frames.segments`), not the proposal of one frame.
+        audio: of ``frames``: whether the network is given the frames' features; without, it sees nothing but
+            the shapes of their similarity curves (:mod:`amr.models.frames.shapes`, the preset ``curves``) and
+            takes those of any encoder.
         prototypes: sentences of the training data that ``frames`` keep with what they sound like, at most.
         prototype_axes: principal axes of the input in which prototypes are directions, at most; each has unit
             variance over the training data.
         level_weight: of ``frames``: where it is not 0, every score of a stretch is multiplied by the chance
             that what is asked for is there at all, sigmoid(``level_weight`` level + ``level_shift``), level
-            being that of :mod:`amr.models.level`. It tells recordings apart, not a recording's moments;
-            calibration sets it.
+            being that of :mod:`amr.models.frames.level`. It tells recordings apart, not a recording's
+            moments; calibration sets it.
         level_shift: see ``level_weight``.
         level_similarity: what a unit of similarity counts for in the level, beside a cosine of 1.
+        right_slope: of a calibrated network: how likely a question's best moment is right, by the logit of
+            its score; 0: not known. Calibration sets it, and the next five (:mod:`amr.retrieval.presence`).
+        right_shift: see ``right_slope``.
+        there_slope: how likely what is asked for is there although the best moment is wrong, by the logit of
+            the chance that it is right.
+        there_shift: see ``there_slope``.
+        there_level_slope: how likely it is there by the logit of the level's chance; 0: not known.
+        there_level_shift: see ``there_level_slope``.
+        architecture: of a network that another package brings (:mod:`amr.models.architectures`), which names
+            the fields above that it uses; empty: one of ours.
+        options: its own switches, plain values by name.
         unused_text_positions: length of a table of text positions that exists in published checkpoints and
             enters no result; 0 leaves it out.
     """
@@ -121,14 +167,27 @@ class NetworkConfig:
     plain_cross: bool = True
     amplifier: bool = False
     negatives_bypass_gate: bool = False
+    joint_text: bool = False
     saliency: SaliencyHead = "projection"
+    decoding: Decoding = "anchors"
+    activation: Activation = "prelu"
     cross_mask: CrossMask = "exact"
     proposing: Proposing = "queries"
+    segments: bool = False
+    audio: bool = True
     prototypes: int = 0
     prototype_axes: int = 0
     level_weight: float = 0.0
     level_shift: float = 0.0
     level_similarity: float = 0.0
+    right_slope: float = 0.0
+    right_shift: float = 0.0
+    there_slope: float = 0.0
+    there_shift: float = 0.0
+    there_level_slope: float = 0.0
+    there_level_shift: float = 0.0
+    architecture: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
     unused_text_positions: int = 0
 
     def __post_init__(self) -> None:
@@ -143,11 +202,12 @@ class NetworkConfig:
 
     def uncalibrated(self) -> NetworkConfig:
         """The same without what calibration sets, for a training that goes on from a calibrated model."""
-        return replace(self, level_weight=0.0, level_shift=0.0, level_similarity=0.0)
+        nothing: dict[str, Any] = dict.fromkeys(CALIBRATED_FIELDS, 0.0)
+        return replace(self, **nothing)
 
     def to_fields(self) -> dict[str, Any]:
-        """Plain JSON values, every field named."""
-        return asdict(self)
+        """Plain JSON values, every field named but those of presence that calibration has not set."""
+        return {key: value for key, value in asdict(self).items() if value or key not in PRESENCE_FIELDS}
 
     @staticmethod
     def from_fields(values: object) -> NetworkConfig:
@@ -166,17 +226,37 @@ class NetworkConfig:
 
 def _require_types(config: NetworkConfig) -> None:
     hints = get_type_hints(NetworkConfig)
-    for field in fields(config):
-        value, kind = getattr(config, field.name), hints[field.name]
-        choices = get_args(kind)
-        if choices and value not in choices:
-            raise ValueError(f"{field.name} is {value!r}, expected one of {', '.join(choices)}")
-        if kind is bool and not isinstance(value, bool):
-            raise ValueError(f"{field.name} is {value!r}, expected true or false")
-        if kind is int and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ValueError(f"{field.name} is {value!r}, expected a whole number")
-        if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"{field.name} is {value!r}, expected a number")
+    for each in fields(config):
+        checked(getattr(config, each.name), hints[each.name], each.name)
+
+
+def checked(value: Any, kind: Any, name: str) -> Any:
+    """``value`` as ``kind`` wants it: whole numbers pass as floats, nothing else is converted."""
+    if get_origin(kind) is Mapping:
+        return plain_values(value, name)
+    choices = get_args(kind)
+    if choices:
+        if value not in choices:
+            raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(str, choices))}")
+        return value
+    if kind is float and type(value) is int:
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"{name} is too large a number") from error
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {value!r}, expected {KIND_NAMES.get(kind, kind)}")
+    return value
+
+
+def plain_values(values: Any, name: str) -> dict[str, Option]:
+    """A table of numbers, texts, true and false, a copy of its own."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name} is {values!r}, expected a table of settings")
+    for key, value in values.items():
+        if not isinstance(key, str) or not isinstance(value, bool | int | float | str):
+            raise ValueError(f"{name}.{key} is {value!r}, expected a number, a text, true or false")
+    return dict(values)
 
 
 def _require_sizes(config: NetworkConfig) -> None:
@@ -187,14 +267,22 @@ def _require_sizes(config: NetworkConfig) -> None:
 
 
 def _require_consistent(config: NetworkConfig) -> None:
+    if config.options and not config.architecture:
+        raise ValueError("options belong to an architecture of another package, and none is named")
+    if config.architecture:
+        return
     if config.continuity_kernel % 2 == 0:
         raise ValueError(f"continuity_kernel is {config.continuity_kernel}, expected an odd number of frames")
+    if config.audio and config.similarity_channels > MOST_SIMILARITIES:
+        raise ValueError(
+            f"similarity_channels is {config.similarity_channels}, expected 0 to {MOST_SIMILARITIES}"
+        )
     if config.proposing == "frames":
         _require_frames_consistent(config)
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    for name in ("prototypes", "prototype_axes", "level_weight", "level_shift", "level_similarity"):
+    for name in ("segments", "prototypes", "prototype_axes", *LEVEL_FIELDS):
         if getattr(config, name):
             raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
@@ -205,16 +293,36 @@ def _require_consistent(config: NetworkConfig) -> None:
             raise ValueError("amplifier and negatives_bypass_gate need a gate")
     if config.negatives_bypass_gate and not config.plain_cross:
         raise ValueError("negatives_bypass_gate needs plain_cross, the encoder that they take instead")
-    if config.gate == "none" and not config.plain_cross:
+    if not config.audio:
+        raise ValueError("audio is off, which belongs to proposing = frames")
+    _require_text(config)
+
+
+def _require_text(config: NetworkConfig) -> None:
+    """Text reaches the audio, and by one way."""
+    if config.joint_text:
+        if config.plain_cross or config.gate != "none":
+            raise ValueError("joint_text takes the place of cross-attention: plain_cross off, gate 'none'")
+        if not config.encoder_layers:
+            raise ValueError("joint_text needs encoder_layers, in which text meets audio")
+    elif config.gate == "none" and not config.plain_cross:
         raise ValueError("plain_cross is off and there is no gate: no text would reach the audio")
 
 
 def _require_frames_consistent(config: NetworkConfig) -> None:
     """Switches of the DETR networks that the frame decoder lacks must say so."""
     lacking = {"tef": "none", "gate": "none", "continuity": "none", "plain_cross": False, "amplifier": False}
+    lacking |= {"joint_text": False, "decoding": "anchors"}
     for name, value in lacking.items():
         if getattr(config, name) != value:
             raise ValueError(f"{name} is {getattr(config, name)!r}, proposing = frames takes {value!r} only")
+    if not config.audio:
+        if config.prototypes:
+            raise ValueError("prototypes are directions of frames' features, and audio is off")
+        if config.similarity_channels != len(SHAPES):
+            raise ValueError(
+                f"similarity_channels is {config.similarity_channels}, without audio expected {len(SHAPES)}"
+            )
     if config.level_weight and not config.prototypes:
         raise ValueError("level_weight is of prototypes, and prototypes is 0")
     if config.level_similarity and not config.similarity_channels:

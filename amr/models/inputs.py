@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-FloatArray = npt.NDArray[np.floating]
+from amr.arrays import FloatingArray
+
+if TYPE_CHECKING:
+    from amr.models.targets import Targets
 
 
 @dataclass(frozen=True)
-class Inputs:
+class NetworkInputs:
     """A batch of (stretch of audio, query) pairs, padded at the end.
 
     Args:
@@ -26,10 +29,12 @@ class Inputs:
         curves: ``(batch, frames, similarity_channels)``, for networks that take them.
         middles: ``(batch, frames)`` where each frame's middle lies, as a fraction of the stretch; evenly
             spaced when left out.
-        stretch: ``(batch,)`` int64, the row of ``audio`` that each item hears: many queries of one stretch
+        stretch: ``(batch,)`` int64, the row of ``audio`` that each item is about: many queries of one stretch
             share it. Left out: each item its own.
-        taught: ``(batch,)`` in [0, 1], in training: how much of what the training data say of an item's own
-            meaning its prototype may use. Clips of its own meaning sound more alike than new ones will.
+        own_share: ``(batch,)`` in [0, 1], in training: how much its prototype may use of what training
+            data say of the item's own meaning. Clips of its own meaning sound more alike than new ones will.
+        meaning: ``(batch, axes)`` what the items sound like where that is known without their text, for
+            networks with prototypes; rows of NaN where it is not.
     """
 
     audio: Tensor
@@ -39,15 +44,16 @@ class Inputs:
     curves: Tensor | None = None
     middles: Tensor | None = None
     stretch: Tensor | None = None
-    taught: Tensor | None = None
+    own_share: Tensor | None = None
+    meaning: Tensor | None = None
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Inputs:
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> NetworkInputs:
         """The same batch on another device."""
 
         def moved(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device, non_blocking=non_blocking)
 
-        return Inputs(
+        return NetworkInputs(
             audio=self.audio.to(device, non_blocking=non_blocking),
             text=self.text.to(device, non_blocking=non_blocking),
             audio_mask=moved(self.audio_mask),
@@ -55,14 +61,15 @@ class Inputs:
             curves=moved(self.curves),
             middles=moved(self.middles),
             stretch=moved(self.stretch),
-            taught=moved(self.taught),
+            own_share=moved(self.own_share),
+            meaning=moved(self.meaning),
         )
 
     def of_items(self, x: Tensor) -> Tensor:
         """What is known of each stretch, ``(stretches, ...)``, as ``(batch, ...)``."""
         return x if self.stretch is None else x[self.stretch]
 
-    def apart(self) -> Inputs:
+    def apart(self) -> NetworkInputs:
         """The same batch with a row of audio for each item."""
         mask = None if self.audio_mask is None else self.of_items(self.audio_mask)
         return replace(self, audio=self.of_items(self.audio), audio_mask=mask, stretch=None)
@@ -84,7 +91,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class NetworkOutputs:
     """What the network says of a batch; decoder layers stand in front, the last one is the answer.
 
     Args:
@@ -94,7 +101,9 @@ class Outputs:
         frames: ``(batch, frames, hidden_dim)``, the encoded frames, for heads that build on them.
         negative_saliency: as ``saliency``, for the same audio with another item's text.
         negative_valid: ``(batch,)`` bool, false where that text was the item's own.
-        middles: ``(batch, frames)`` of :class:`Inputs`, where every frame proposes.
+        middles: ``(batch, frames)`` of :class:`NetworkInputs`, where every frame proposes.
+        segments: ``(batch, frames, frames)`` score of the moment from one frame to another, where moments are
+            segments.
     """
 
     spans: Tensor
@@ -104,14 +113,20 @@ class Outputs:
     negative_saliency: Tensor | None = None
     negative_valid: Tensor | None = None
     middles: Tensor | None = None
+    segments: Tensor | None = None
 
     @property
     def score_logits(self) -> Tensor:
         """``(layers, batch, queries)``; their sigmoid is the confidence c of eq. 5 (AM-DETR paper)."""
         return self.logits[..., 0] - self.logits[..., 1]
 
+    def added_losses(self, targets: Targets, frame_mask: Tensor) -> dict[str, Tensor]:
+        """Parts of the loss that only this network has, by name, weighted; ours have none."""
+        del targets, frame_mask
+        return {}
 
-def pad(items: Sequence[FloatArray]) -> tuple[Tensor, Tensor | None]:
+
+def pad(items: Sequence[FloatingArray]) -> tuple[Tensor, Tensor | None]:
     """Arrays ``(length_i, dim)`` as one ``(items, longest, dim)`` and its mask, ``None`` if all are full."""
     lengths = [len(item) for item in items]
     longest = max(lengths)
@@ -125,17 +140,18 @@ def pad(items: Sequence[FloatArray]) -> tuple[Tensor, Tensor | None]:
 
 
 def pad_inputs(
-    audio: Sequence[FloatArray],
-    text: Sequence[FloatArray],
-    curves: Sequence[FloatArray] | None = None,
-    middles: Sequence[FloatArray] | None = None,
+    audio: Sequence[FloatingArray],
+    text: Sequence[FloatingArray],
+    curves: Sequence[FloatingArray] | None = None,
+    middles: Sequence[FloatingArray] | None = None,
     stretch: Sequence[int] | None = None,
-) -> Inputs:
+    meaning: Sequence[FloatingArray] | None = None,
+) -> NetworkInputs:
     """A batch of ``(frames_i, audio_dim)``, ``(tokens_i, text_dim)``, ``(frames_i, channels)`` and
-    ``(frames_i,)`` arrays; ``stretch`` says which of ``audio`` each item hears, where not its own."""
+    ``(frames_i,)`` arrays; ``stretch`` says which of ``audio`` each item is about, where not its own."""
     frames, audio_mask = pad(audio)
     tokens, text_mask = pad(text)
-    return Inputs(
+    return NetworkInputs(
         audio=frames,
         text=tokens,
         audio_mask=audio_mask,
@@ -143,19 +159,5 @@ def pad_inputs(
         curves=None if curves is None else pad(curves)[0],
         middles=None if middles is None else pad([each[:, None] for each in middles])[0].squeeze(-1),
         stretch=None if stretch is None else torch.tensor(stretch),
+        meaning=None if meaning is None else torch.from_numpy(np.stack(meaning).astype(np.float32)),
     )
-
-
-def similarity_curves(similarity: FloatArray, channels: int) -> npt.NDArray[np.float32]:
-    """``(frames, channels)`` from a recording's joint-space similarity to a query, ``(frames,)``.
-
-    The first channel is the similarity, the second how far it lies above the recording's median: the level of
-    a query's curve says little, since some sentences are near everything.
-
-    Raises:
-        ValueError: more channels than these two.
-    """
-    if not 1 <= channels <= 2:
-        raise ValueError(f"{channels} similarity channels, expected 1 or 2")
-    curve = np.asarray(similarity, dtype=np.float32)
-    return np.stack((curve, curve - np.median(curve)), axis=1)[:, :channels]

@@ -3,53 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from amr.models.config import NetworkConfig
-from amr.models.matching import MatchingCost
-from amr.models.score_losses import LossConfig
-from amr.models.targets import RelevantWindows
-
-Wordings = Literal["own", "paraphrases", "label"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a system was trained, as published.
-
-    Args:
-        learning_rate, weight_decay: AdamW's.
-        epochs: passes over the training set.
-        batch_size: pairs of stretch and query a step.
-        schedule: of the learning rate over the epochs.
-        final_learning_rate: where a cosine schedule ends.
-        gradient_clip: largest norm of all gradients together.
-        precision: of the forward pass; ``auto`` is bfloat16 where that is fast, else float32.
-        span_jitter: largest shift of a target's ends, as a part of its width.
-        relevant_windows: which windows label frames as relevant.
-        max_windows: most targets an item; which are kept is drawn at random.
-        warmup_steps, ema_decay, absent_share, crop_share, wordings: see
-            :class:`amr.training.settings.TrainSettings`; the published systems have none of them.
-        seed: of every draw.
-    """
-
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-4
-    epochs: int = 200
-    batch_size: int = 32
-    schedule: Literal["constant", "cosine"] = "constant"
-    final_learning_rate: float = 1e-6
-    gradient_clip: float = 0.1
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    span_jitter: float = 0.0
-    relevant_windows: RelevantWindows = "all"
-    max_windows: int = 5
-    warmup_steps: int = 0
-    ema_decay: float = 0.0
-    absent_share: float = 0.0
-    crop_share: float = 0.0
-    wordings: Wordings = "paraphrases"
-    seed: int = 2023
+from amr.models.frames.shapes import SHAPES
+from amr.models.loss_config import LossConfig, MatchingCost
+from amr.models.train_settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -58,30 +16,37 @@ class Preset:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    recipe: Recipe = field(default_factory=Recipe)
+    training: TrainSettings = field(default_factory=TrainSettings)
 
 
 # QD-DETR as the AM-DETR paper uses it; every default is that system's.
 AM_DETR = Preset(network=NetworkConfig(unused_text_positions=32))
 
-# The report's reading wherever report and code disagree; docs/models.md has the table.
+# Moment-DETR (Lei et al. 2021), which Lighthouse trains with QD-DETR's recipe: text beside the frames in
+# self-attention, no global token, no negative pairs, queries without anchors.
+MOMENT_DETR = Preset(
+    network=NetworkConfig(
+        plain_cross=False, joint_text=True, saliency="linear", decoding="embeddings", activation="relu"
+    ),
+    loss=LossConfig(contrast=0.0, negatives=False),
+)
+
+# The report, with the authors' code where the report leaves a thing open; docs/models.md has the table.
 LCS_DETR = Preset(
     network=NetworkConfig(
-        tef="learned",
-        gate="values",
-        gate_pooling="mean",
-        continuity="features",
-        plain_cross=False,
-        saliency="gate",
+        tef="learned", gate="rows", gate_pooling="mean", continuity="saliency", plain_cross=False
     ),
-    loss=LossConfig(
-        matching=MatchingCost(class_cost="focal"),
-        score_loss="focal",
-        focal_alpha_on="background",
-        saliency=0.0,
-        negatives=False,
+    loss=LossConfig(matching=MatchingCost(class_cost="focal"), score_loss="focal"),
+    training=TrainSettings(
+        batch_size=2000, schedule="cosine", precision="bfloat16", span_jitter=0.1, seed=17771
     ),
-    recipe=Recipe(batch_size=2000, schedule="cosine", precision="bfloat16", span_jitter=0.1, seed=17771),
+)
+
+# The report's equation 5 to the letter: no loss on saliency, which is then the gate's. It does not learn.
+LCS_DETR_EQ5 = replace(
+    LCS_DETR,
+    network=replace(LCS_DETR.network, saliency="gate"),
+    loss=replace(LCS_DETR.loss, saliency=0.0, negatives=False),
 )
 
 # The reading of LCS-DETR's code, on each switch.
@@ -95,7 +60,7 @@ LCS_DETR_CODE = Preset(
         negatives_bypass_gate=True,
     ),
     loss=LossConfig(score_loss="focal", focal_alpha_on="foreground"),
-    recipe=Recipe(batch_size=2000, schedule="cosine", relevant_windows="first", seed=17771),
+    training=TrainSettings(batch_size=2000, schedule="cosine", relevant_windows="first", seed=17771),
 )
 
 # Ours: what measured best on sounds held out of training; docs/models.md has the table.
@@ -120,7 +85,7 @@ BEST = Preset(
         score_loss="quality_focal",
         negatives=False,
     ),
-    recipe=Recipe(
+    training=TrainSettings(
         learning_rate=2e-3,
         weight_decay=1e-2,
         epochs=14,
@@ -136,7 +101,34 @@ BEST = Preset(
     ),
 )
 
-PRESETS = {"am-detr": AM_DETR, "lcs-detr": LCS_DETR, "lcs-detr-code": LCS_DETR_CODE, "best": BEST}
+# Ours for every encoder: sees the shapes of similarity curves and nothing of what drew them.
+CURVES = Preset(
+    network=replace(
+        BEST.network,
+        audio_dim=1,
+        text_dim=1,
+        hidden_dim=64,
+        feedforward_dim=128,
+        audio=False,
+        similarity_channels=len(SHAPES),
+        prototypes=0,
+        prototype_axes=0,
+        window_frames=600,
+        dropout=0.0,  # curves are bent and noisy as it is
+    ),
+    loss=BEST.loss,
+    training=replace(BEST.training, epochs=60, ema_decay=0.99),
+)
+
+PRESETS = {
+    "best": BEST,
+    "curves": CURVES,
+    "am-detr": AM_DETR,
+    "lcs-detr": LCS_DETR,
+    "lcs-detr-code": LCS_DETR_CODE,
+    "lcs-detr-eq5": LCS_DETR_EQ5,
+    "moment-detr": MOMENT_DETR,
+}
 
 
 def sized(preset: Preset, *, audio_dim: int, text_dim: int) -> Preset:

@@ -1,4 +1,4 @@
-"""The paper that figures are drawn on: matplotlib without its global state, and files that repeat."""
+"""What figures share: matplotlib without its global state, one style, and files that repeat to the byte."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from amr.errors import MissingError
+from amr.errors import MissingError, install_command, printable
 
 INK = "#1a1a1a"
 GREY = "#767676"
 TRUTH = "#009E73"
 PALETTE = ("#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's colours, told apart by colour-blind people; the green is kept for the truth."""
+"""Okabe and Ito's colours, which colour-blind people distinguish; the green is kept for the truth."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (3, 1)))
@@ -56,7 +56,7 @@ def require_matplotlib() -> None:
     except ImportError as error:
         raise MissingError(
             "figures need matplotlib, which is not installed",
-            hint="pip install 'amr[plot]'; --html and the picture in the terminal work without it",
+            hint=f"{install_command('plot')}; --html and the picture in the terminal work without it",
         ) from error
 
 
@@ -74,7 +74,7 @@ def style() -> Iterator[None]:
 
 
 def new_figure(width_in: float, height_in: float) -> Any:
-    """An empty figure with automatic layout, known to nobody but its caller."""
+    """An empty figure with automatic layout, outside of matplotlib's own list of figures."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_in, height_in), layout="constrained")
@@ -89,7 +89,7 @@ def save(figure: Any, file: BinaryIO, kind: str) -> None:
     figure.savefig(file, format=kind, metadata=nothing)
 
 
-def printable(text: str, limit: int) -> str:
+def short_label(text: str, limit: int) -> str:
     """Text from data files for a label: one line, nothing unprintable, at most ``limit`` characters."""
-    clean = "".join(char if char.isprintable() else " " for char in text).strip()
+    clean = printable(text).strip()
     return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"

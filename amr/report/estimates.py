@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from amr.arrays import Float64Array
 from amr.metrics.bootstrap import confidence_intervals
 from amr.metrics.figures import coded
 
-FloatArray = npt.NDArray[np.float64]
-
-DRAWS, MANY_DRAWS = 1_000, 10_000
-"""Bootstrap samples for one system, and for several side by side; as ``amr score`` takes them."""
 SEED = 0
 
 
@@ -26,7 +20,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def mean_estimates(values: FloatArray, recordings: Sequence[str], *, draws: int) -> list[Estimate]:
+def mean_estimates(values: Float64Array, recordings: Sequence[str], *, draws: int) -> list[Estimate]:
     """Mean of each column of ``values (queries, columns)``; queries of one recording go together.
 
     Args:

@@ -1,4 +1,4 @@
-"""One recording on one time axis: what was heard, how it was judged, what was answered, what is true."""
+"""One recording on one time axis: its sound, its saliency, what was predicted, what is true."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from amr.report.canvas import GREY, INK, PALETTE, TRUTH, new_figure, printable
+from amr.report.canvas import GREY, INK, PALETTE, TRUTH, new_figure, short_label
 from amr.report.overview import Overview
 from amr.report.records import Case
 
@@ -48,7 +48,7 @@ def moments_figure(case: Case, sound: Overview | None, *, picture: str = "spectr
     first.set_xlim(0, duration_s)
     axes.set_xlabel(time_label(axes, duration_s))
     figure.suptitle(
-        f"“{printable(case.query, 70)}”  in  {printable(case.vid, 30)}", x=0.01, ha="left", size=10
+        f"“{short_label(case.query, 70)}”  in  {short_label(case.vid, 30)}", x=0.01, ha="left", size=10
     )
     return figure
 

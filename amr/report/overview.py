@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float64Array, Int64Array
 from amr.audio.decode import open_decoder
 from amr.audio.read import MonoSamples, MonoStream
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 WINDOW_S = 0.046
 """About 46 ms: the next power of two in samples is 2048 at 44.1 kHz."""
@@ -42,10 +39,10 @@ class Overview:
     """
 
     duration_s: float
-    level_db: FloatArray
-    band_edges_hz: FloatArray
-    lowest: FloatArray
-    highest: FloatArray
+    level_db: Float64Array
+    band_edges_hz: Float64Array
+    lowest: Float64Array
+    highest: Float64Array
 
 
 def overview(path: Path, *, columns: int, bands: int, hops_a_window: int = HOPS_A_WINDOW) -> Overview:
@@ -58,19 +55,32 @@ def overview(path: Path, *, columns: int, bands: int, hops_a_window: int = HOPS_
         MissingError: there is no such file, or it needs an ffmpeg that is not here.
         InputError: it is no sound, or damaged.
     """
-    stream = MonoStream(path, None)
     with open_decoder(path) as decoder:
         rate_hz = decoder.sample_rate_hz
+    return overview_of(
+        MonoStream(path, None), rate_hz, columns=columns, bands=bands, hops_a_window=hops_a_window
+    )
+
+
+def overview_of(
+    blocks: Iterable[MonoSamples],
+    rate_hz: int,
+    *,
+    columns: int,
+    bands: int,
+    hops_a_window: int = HOPS_A_WINDOW,
+) -> Overview:
+    """The overview of samples ``(n,)`` that come in blocks, of which there is one at least."""
     size = window_samples(rate_hz)
     hop = size // hops_a_window
     corners_hz = mel_corners_hz(bands, rate_hz)
     filters = mel_filters(corners_hz, size, rate_hz)
     pool = CellPool(columns, bands, hop)
-    for frame, power in spectra(pool.watch(stream), size, hop):
+    for frame, power in spectra(pool.watch(blocks), size, hop):
         pool.add_power(power @ filters.T, frame * hop, hop)
     power, lowest, highest = pool.regrouped(columns)
     return Overview(
-        duration_s=stream.duration_s,
+        duration_s=pool.num_samples / rate_hz,
         level_db=10.0 * np.log10(power.T + POWER_FLOOR),
         band_edges_hz=(corners_hz[:-1] + corners_hz[1:]) / 2,
         lowest=lowest,
@@ -83,7 +93,7 @@ def window_samples(sample_rate_hz: int) -> int:
     return 1 << max(4, int(np.ceil(np.log2(WINDOW_S * sample_rate_hz))))
 
 
-def spectra(blocks: Iterable[MonoSamples], size: int, hop: int) -> Iterator[tuple[int, FloatArray]]:
+def spectra(blocks: Iterable[MonoSamples], size: int, hop: int) -> Iterator[tuple[int, Float64Array]]:
     """``(first frame, power (frames, size / 2 + 1))``; frame ``i`` is centred at sample ``i * hop``.
 
     Silence stands before the beginning and after the end; the power of a full-scale sine is 1.
@@ -110,15 +120,15 @@ def followed_by(blocks: Iterable[MonoSamples], last: MonoSamples) -> Iterator[Mo
     yield last
 
 
-def mel_corners_hz(bands: int, sample_rate_hz: int) -> FloatArray:
+def mel_corners_hz(bands: int, sample_rate_hz: int) -> Float64Array:
     """``(bands + 2,)`` corners of triangular filters, even on O'Shaughnessy's mel scale."""
     high_hz = min(HIGH_HZ, sample_rate_hz / 2)
     low, high = 2595.0 * np.log10(1.0 + np.array([min(LOW_HZ, high_hz / 4), high_hz]) / 700.0)
-    corners: FloatArray = 700.0 * (10.0 ** (np.linspace(low, high, bands + 2) / 2595.0) - 1.0)
+    corners: Float64Array = 700.0 * (10.0 ** (np.linspace(low, high, bands + 2) / 2595.0) - 1.0)
     return corners
 
 
-def mel_filters(corners_hz: FloatArray, size: int, sample_rate_hz: int) -> FloatArray:
+def mel_filters(corners_hz: Float64Array, size: int, sample_rate_hz: int) -> Float64Array:
     """``(bands, size / 2 + 1)`` triangles that sum to 1; one too narrow for any bin takes the nearest."""
     bins_hz = np.arange(size // 2 + 1) * sample_rate_hz / size
     left, peak, right = corners_hz[:-2, None], corners_hz[1:-1, None], corners_hz[2:, None]
@@ -126,7 +136,7 @@ def mel_filters(corners_hz: FloatArray, size: int, sample_rate_hz: int) -> Float
     filters = np.maximum(0.0, np.minimum(rising, falling))
     for band in np.flatnonzero(filters.sum(axis=1) == 0):
         filters[band, np.argmin(np.abs(bins_hz - peak[band]))] = 1.0
-    normalised: FloatArray = filters / filters.sum(axis=1, keepdims=True)
+    normalised: Float64Array = filters / filters.sum(axis=1, keepdims=True)
     return normalised
 
 
@@ -151,11 +161,11 @@ class CellPool:
         self.lowest = np.full(self.capacity, np.inf)
         self.highest = np.full(self.capacity, -np.inf)
 
-    def cells(self, positions: IntArray) -> IntArray:
+    def cells(self, positions: Int64Array) -> Int64Array:
         """The cell of each sample position; makes room for the last of them."""
         while positions[-1] // self.span >= self.capacity:
             self._halve()
-        cell: IntArray = positions // self.span
+        cell: Int64Array = positions // self.span
         return cell
 
     def watch(self, blocks: Iterable[MonoSamples]) -> Iterator[MonoSamples]:
@@ -170,13 +180,13 @@ class CellPool:
             self.num_samples = end
             yield block
 
-    def add_power(self, power: FloatArray, centre: int, hop: int) -> None:
+    def add_power(self, power: Float64Array, centre: int, hop: int) -> None:
         """Add band powers ``(frames, bands)``; the first frame is centred at sample ``centre``."""
         cells = self.cells(centre + hop * np.arange(len(power)))
         np.add.at(self.power, cells, power)
         np.add.at(self.frames, cells, 1)
 
-    def regrouped(self, columns: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def regrouped(self, columns: int) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Mean power ``(columns, bands)``, lowest and highest ``(columns,)`` of even stretches of the whole.
 
         A cell belongs to the column that its middle lies in; where cells are fewer, so are columns.
@@ -204,7 +214,7 @@ class CellPool:
         self.span *= 2
 
 
-def united(cells: FloatArray, unite: np.ufunc, empty: float) -> FloatArray:
+def united(cells: Float64Array, unite: np.ufunc, empty: float) -> Float64Array:
     """Pairs of neighbours united in the first half, the second half empty."""
     halved = np.full_like(cells, empty)
     halved[: len(cells) // 2] = unite(cells[0::2], cells[1::2])

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
@@ -18,7 +18,7 @@ from typing import Any
 
 from amr.report.records import Case
 
-SCRIPT_PARTS = ("data.js", "list.js", "detail.js", "sound.js", "keys.js")
+SCRIPT_PARTS = ("common.js", "data.js", "list.js", "detail.js", "sound.js", "keys.js")
 CURVE_POINTS = 240
 TIME_DECIMALS = 3
 
@@ -60,10 +60,11 @@ def build_page(
     """The page as one string.
 
     Args:
-        cases: what is shown, in the order of the file.
+        cases: what is shown, grouped by question.
         recordings: by recording id; a case whose recording is missing shows its moments without sound.
         embedded: whether sound was embedded rather than linked, for the page's messages.
     """
+    cases = by_question(cases)
     vids = list(dict.fromkeys(case.vid for case in cases))
     lengths = {vid: longest(vid, cases, recordings) for vid in vids}
     place = {vid: index for index, vid in enumerate(vids)}
@@ -73,7 +74,7 @@ def build_page(
         "recordings": [recording_data(vid, lengths[vid], recordings.get(vid)) for vid in vids],
         "cases": [case_data(case, place[case.vid], lengths[case.vid]) for case in cases],
     }
-    script, style = page_script(), asset("page.css")
+    script, style = scoped(map(asset, SCRIPT_PARTS)), asset("common.css") + asset("page.css")
     parts = {
         "policy": html.escape(policy(script, style)),
         "title": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
@@ -82,6 +83,16 @@ def build_page(
         "data": script_safe_json(data),
     }
     return fill(asset("page.html"), parts)
+
+
+def by_question(cases: Sequence[Case]) -> list[Case]:
+    """Questions in the order in which they come, each with its recordings, that of the best score first."""
+    place = {query: number for number, query in enumerate(dict.fromkeys(case.query for case in cases))}
+
+    def order(case: Case) -> tuple[int, float]:
+        return place[case.query], -unit(case.predicted[0].score) if case.predicted else 1.0
+
+    return sorted(cases, key=order)
 
 
 def longest(vid: str, cases: Sequence[Case], recordings: Mapping[str, PageRecording]) -> float:
@@ -154,9 +165,9 @@ def source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def page_script() -> str:
-    """The parts of the page's script in one scope of their own."""
-    return '"use strict";\n(() => {\n' + "\n".join(map(asset, SCRIPT_PARTS)) + "})();\n"
+def scoped(parts: Iterable[str]) -> str:
+    """The parts of a page's script in one scope of their own."""
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
 def asset(name: str) -> str:

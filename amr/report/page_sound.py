@@ -12,11 +12,11 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 
-from amr.report.overview import Overview, overview
+from amr.audio.stretch import read_mono
+from amr.report.overview import POWER_FLOOR, Overview, overview
 from amr.report.page import PageClip, PageRecording
 from amr.report.png import SHADES, ink_png
 from amr.report.records import Case
-from amr.report.sound import read_mono
 
 IMAGE_COLUMNS = 480
 IMAGE_BANDS = 48
@@ -57,9 +57,9 @@ def page_recordings(
     for case in cases:
         by_vid.setdefault(case.vid, []).append(case)
     found = {}
-    for vid, asked in by_vid.items():
+    for vid, group in by_vid.items():
         if vid in files:
-            found[vid] = page_recording(files[vid], asked, options)
+            found[vid] = page_recording(files[vid], group, options)
             on_progress()
     return found
 
@@ -75,8 +75,12 @@ def page_recording(path: Path, cases: Sequence[Case], options: SoundOptions) -> 
 
 
 def shades(sound: Overview) -> np.typing.NDArray[np.uint8]:
-    """``(bands, columns)`` 0 to 15, low frequencies at the bottom; the loudest point is black."""
-    level = 1.0 + (sound.level_db - sound.level_db.max()) / IMAGE_RANGE_DB
+    """``(bands, columns)`` 0 to 15, low frequencies at the bottom; the loudest point is black.
+
+    Silence stays pale: black is never less than the whole range above what no sound at all has.
+    """
+    black_db = max(float(sound.level_db.max()), 10.0 * np.log10(POWER_FLOOR) + IMAGE_RANGE_DB)
+    level = 1.0 + (sound.level_db - black_db) / IMAGE_RANGE_DB
     shade: np.typing.NDArray[np.uint8] = np.rint(np.clip(level, 0, 1)[::-1] * (SHADES - 1)).astype(np.uint8)
     return shade
 

@@ -6,13 +6,14 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
+
+from amr.arrays import UInt8Array
 
 SHADES = 16
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def ink_png(shade: npt.NDArray[np.uint8]) -> bytes:
+def ink_png(shade: UInt8Array) -> bytes:
     """A picture ``(height, width)`` of shades 0 (clear) to 15 (black) as PNG, 4 bits a pixel.
 
     Chunks and filter as in the PNG specification (ISO/IEC 15948): palette of black, transparency a shade.

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from amr.audio.names import canonical
+from amr.evaluation.judged import judge_records
 from amr.formats.annotations import Annotation, is_moment
 from amr.formats.notices import Notices
 from amr.formats.predictions import Prediction
-from amr.moments import Moment, ScoredMoment
+from amr.moments import Moment, Span
 
 
 @dataclass(frozen=True)
 class Case:
-    """One query asked of one recording.
+    """One query and its answers in one recording.
 
     Args:
         qid: the query's id.
         query: the sentence.
         vid: the recording's id.
-        predicted: moments as answered, best first; only those that are moments.
+        predicted: moments as answered, best score first; only those that are moments.
         truth: the true moments, sorted; None where no ground truth was given for this query.
         saliency: a value in [0, 1] for each of as many even stretches of the recording; may be empty.
         duration_s: the recording's length, where a file says it.
+        top_iou: IoU of the best answer with the true moment that it meets best, as ``amr score`` judges; None
+            without truth or answer.
     """
 
     qid: int | str
     query: str
     vid: str
-    predicted: list[ScoredMoment]
-    truth: list[Moment] | None
+    predicted: list[Moment]
+    truth: list[Span] | None
     saliency: list[float]
     duration_s: float | None
+    top_iou: float | None = None
 
     @property
     def known_s(self) -> float:
@@ -39,55 +45,68 @@ class Case:
         ends = [moment[1] for moment in [*self.predicted, *(self.truth or [])]]
         return self.duration_s or max(ends, default=1.0)
 
-    @property
-    def top_iou(self) -> float | None:
-        """IoU of the best answer with the true moment that it meets best; None without truth or answer."""
-        if not self.truth or not self.predicted:
-            return None
-        return max(iou(self.predicted[0], moment) for moment in self.truth)
 
-
-def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two moments, by their first two values."""
-    overlap = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    return overlap / ((a[1] - a[0]) + (b[1] - b[0]) - overlap)
+Key = tuple[int | str, str]
+"""qid and vid: a page may show one query on several recordings."""
 
 
 def match_cases(
     predictions: Iterable[Prediction], annotations: Iterable[Annotation], notices: Notices
 ) -> list[Case]:
-    """Every prediction with the truth of its qid, in the order of the predictions.
+    """Every query and recording that is answered with its truth, in the order of the predictions.
 
-    A qid that stands twice in the ground truth with the same recording has the moments of both. Windows that
-    are no moments are left out and counted in ``notices``.
+    Lines of one qid and recording are one case, on both sides, as for ``amr score``. Windows that are no
+    moments are left out and counted in ``notices``.
     """
-    truth: dict[tuple[int | str, str], list[Annotation]] = {}
+    truth: dict[Key, list[Annotation]] = {}
+    answers: dict[Key, list[Prediction]] = {}
     for annotation in annotations:
-        truth.setdefault((annotation.qid, annotation.vid), []).append(annotation)
-    cases = []
+        truth.setdefault(key_of(annotation), []).append(annotation)
     for prediction in predictions:
-        found = truth.get((prediction.qid, prediction.vid), [])
-        if truth and not found:
+        key = key_of(prediction)
+        answers.setdefault(key, []).append(prediction)
+        if truth and key not in truth:
             notices.add("prediction without a ground truth of its qid and vid", prediction.where)
-        cases.append(make_case(prediction, found, notices))
-    return cases
+        for moment in prediction.moments:
+            if not is_moment(moment.start_s, moment.end_s):
+                notices.add("predicted window of no length, inverted or not a number", prediction.where)
+    top_iou = judged_iou(answers, truth)
+    return [make_case(own, truth.get(key, []), top_iou.get(key)) for key, own in answers.items()]
 
 
-def make_case(prediction: Prediction, truth: list[Annotation], notices: Notices) -> Case:
+def key_of(record: Prediction | Annotation) -> Key:
+    """What predictions and truth are matched by, whether names are composed or not."""
+    return canonical(record.qid) if isinstance(record.qid, str) else record.qid, canonical(record.vid)
+
+
+def judged_iou(answers: dict[Key, list[Prediction]], truth: dict[Key, list[Annotation]]) -> dict[Key, float]:
+    """IoU of the best answers that have a truth, by the judge of ``amr score``."""
+    keys = [key for key, own in answers.items() if key in truth and any(each.windows for each in own)]
+    code_of = {key: code for code, key in enumerate(keys)}
+    predictions = [replace(own, qid=code, query="") for key, code in code_of.items() for own in answers[key]]
+    annotations = [replace(own, qid=code, query="") for key, code in code_of.items() for own in truth[key]]
+    judged = judge_records(predictions, annotations) if keys else None
+    if judged is None:
+        return {}
+    codes = [judged.matched.truth.columns.qids[record] for record in judged.record.tolist()]
+    return {keys[int(code)]: iou for code, iou in zip(codes, judged.scores.top_iou.tolist(), strict=True)}
+
+
+def make_case(answers: list[Prediction], truth: list[Annotation], top_iou: float | None) -> Case:
     """One case; see :func:`match_cases`."""
-    durations = [prediction.duration_s, *(annotation.duration_s for annotation in truth)]
-    good = [moment for moment in prediction.moments if is_moment(moment.start_s, moment.end_s)]
-    for _ in range(len(prediction.windows) - len(good)):
-        notices.add("predicted window of no length, inverted or not a number", prediction.where)
-    moments = sorted({moment for annotation in truth for moment in annotation.moments})
+    found = [moment for answer in answers for moment in answer.moments]
+    good = [moment for moment in found if is_moment(moment.start_s, moment.end_s)]
+    records: list[Prediction | Annotation] = [*answers, *truth]
+    durations = [each.duration_s for each in records]
     return Case(
-        qid=prediction.qid,
-        query=prediction.query or (truth[0].query if truth else ""),
-        vid=prediction.vid,
-        predicted=good,
-        truth=moments if truth else None,
-        saliency=unit_curve(prediction.saliency or []),
+        qid=answers[0].qid,
+        query=next((each.query for each in records if each.query), ""),
+        vid=answers[0].vid,
+        predicted=sorted(good, key=lambda moment: (math.isnan(moment.score), -moment.score)),
+        truth=sorted({moment for each in truth for moment in each.moments}) if truth else None,
+        saliency=unit_curve(next((each.saliency for each in answers if each.saliency), [])),
         duration_s=next((value for value in durations if value is not None and 0 < value < 1e9), None),
+        top_iou=top_iou,
     )
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.errors import InputError
-from amr.formats.annotations import Annotation, is_moment
+from amr.evaluation.judged import JudgedFile, judge_records
+from amr.formats.annotations import Annotation
 from amr.formats.notices import Notices
 from amr.formats.predictions import Prediction
-from amr.moments import Moment, ScoredMoment
-from amr.report.estimates import FloatArray
-from amr.report.records import iou
+from amr.metrics.exact import FULL, exact_scores
+from amr.metrics.official import LengthRange
 
 LENGTH_EDGES_S = (0.0, 5.0, 10.0, 30.0, float("inf"))
 """0-5, 5-10, 10-30 and longer than 30 seconds; a range holds its upper end."""
@@ -35,8 +36,8 @@ class SystemResult:
 
     name: str
     recordings: Sequence[str]
-    top_iou: FloatArray
-    top_score: FloatArray
+    top_iou: Float64Array
+    top_score: Float64Array
 
 
 class LengthResult(NamedTuple):
@@ -48,77 +49,57 @@ class LengthResult(NamedTuple):
 
 
 def judge(
-    name: str,
-    predictions: Iterable[Prediction],
-    annotations: Sequence[Annotation],
-    notices: Notices,
-    length_range_s: tuple[float, float] = (0.0, float("inf")),
+    name: str, predictions: Sequence[Prediction], annotations: Sequence[Annotation], notices: Notices
 ) -> SystemResult:
-    """One system against the ground truth: the first window of each query, rank by file order.
+    """One system against the ground truth, by query in its order; as ``amr score`` judges.
 
-    Only true moments with a length in ``(low, high]`` count, and only queries that have one, as in the
-    field's breakdown by length (QVHighlights). May be empty.
+    A query without an answer is a miss and counted in ``notices``. May be empty.
 
     Raises:
-        InputError: the predictions answer none of the queries.
+        InputError: the predictions answer none of the queries, or a qid stands for two things.
     """
-    answers = {prediction.qid: prediction for prediction in predictions}
-    truth = merged_truth(annotations, length_range_s)
-    if not any(qid in answers for qid in (annotation.qid for annotation in annotations)):
+    return result_of(name, judge_system(name, predictions, annotations, notices), FULL)
+
+
+def judge_by_length(
+    systems: Sequence[tuple[str, Sequence[Prediction]]],
+    annotations: Sequence[Annotation],
+    notices: Notices,
+    edges_s: Sequence[float] = LENGTH_EDGES_S,
+) -> list[LengthResult]:
+    """:func:`judge` of each system, on the true moments of each range of lengths.
+
+    Only queries that have such a moment count, as in the field's breakdown by length (QVHighlights).
+    """
+    judged = [(name, judge_system(name, answers, annotations, notices)) for name, answers in systems]
+    return [
+        LengthResult(*limits, [result_of(name, each, limits) for name, each in judged])
+        for limits in pairwise(edges_s)
+    ]
+
+
+def judge_system(
+    name: str, predictions: Sequence[Prediction], annotations: Sequence[Annotation], notices: Notices
+) -> JudgedFile | None:
+    """See :func:`judge`; None where no query has a true moment."""
+    if {prediction.qid for prediction in predictions}.isdisjoint(each.qid for each in annotations):
         raise InputError(
             "answers no query of the ground truth: no 'qid' is in both files",
             where=name,
             hint='ids are compared with their type: 1 and "1" differ',
         )
-    tops = [first_answer(answers.get(qid), name, notices) for qid in truth]
-    return SystemResult(
-        name=name,
-        recordings=[vid for vid, _ in truth.values()],
-        top_iou=np.array(
-            [best_iou(top, moments) for top, (_, moments) in zip(tops, truth.values(), strict=True)]
-        ),
-        top_score=np.array([top.score if top else np.nan for top in tops]),
-    )
-
-
-def merged_truth(
-    annotations: Sequence[Annotation], length_range_s: tuple[float, float]
-) -> dict[int | str, tuple[str, list[Moment]]]:
-    """Recording and true moments of each qid that has one in the range of lengths."""
-    low_s, high_s = length_range_s
-    truth: dict[int | str, tuple[str, list[Moment]]] = {}
-    for annotation in annotations:
-        moments = [moment for moment in annotation.moments if low_s < moment.length_s <= high_s]
-        if moments:
-            truth.setdefault(annotation.qid, (annotation.vid, []))[1].extend(moments)
-    return truth
-
-
-def first_answer(prediction: Prediction | None, name: str, notices: Notices) -> ScoredMoment | None:
-    """A prediction's first window, even one that is no moment."""
-    if prediction is None or not prediction.windows:
+    judged = judge_records(predictions, annotations, name)
+    for _ in range(0 if judged is None else int((judged.ranked.counts == 0).sum())):
         notices.add("query of the ground truth without an answer, counted as missed", name)
-        return None
-    return prediction.moments[0]
+    return judged
 
 
-def best_iou(answer: ScoredMoment | None, moments: Sequence[Moment]) -> float:
-    """With the true moment that it meets best; 0 for no answer, and for a window that is no moment."""
-    if answer is None or not is_moment(answer.start_s, answer.end_s):
-        return 0.0
-    return max(iou(answer, moment) for moment in moments)
-
-
-def judge_by_length(
-    systems: Sequence[tuple[str, list[Prediction]]],
-    annotations: Sequence[Annotation],
-    notices: Notices,
-    edges_s: Sequence[float] = LENGTH_EDGES_S,
-) -> list[LengthResult]:
-    """:func:`judge` for each range of lengths and each system."""
-    return [
-        LengthResult(
-            low, high, [judge(name, answers, annotations, notices, (low, high)) for name, answers in systems]
-        )
-        for low, high in pairwise(edges_s)
-    ]
+def result_of(name: str, judged: JudgedFile | None, length_range_s: LengthRange) -> SystemResult:
+    """The queries with a true moment in a range of lengths, in the order of the ground truth."""
+    scores = None if judged is None else exact_scores(judged.exact.queries, length_range_s)
+    if judged is None or scores is None:
+        return SystemResult(name, [], np.zeros(0), np.zeros(0))
+    rows = np.searchsorted(judged.scores.query, scores.query)
+    order = np.argsort(judged.record[rows])
+    recordings = [judged.recordings[row] for row in rows[order].tolist()]
+    return SystemResult(name, recordings, scores.top_iou[order], judged.top_score[rows[order]])

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from amr.arrays import Float64Array
 from amr.errors import InputError
+from amr.evaluation.scoring import DRAWS, MANY_DRAWS
 from amr.metrics.calibration import Reliability, reliability
 from amr.metrics.results import IOU_THRESHOLDS
-from amr.report.canvas import DASHES, GREY, INK, MARKERS, PALETTE, new_figure, printable
-from amr.report.estimates import DRAWS, MANY_DRAWS, Estimate, FloatArray, mean_estimates
+from amr.report.canvas import DASHES, GREY, INK, MARKERS, PALETTE, new_figure, short_label
+from amr.report.estimates import Estimate, mean_estimates
 from amr.report.results import LengthResult, SystemResult
 
 
@@ -31,7 +33,7 @@ def iou_figure(systems: Sequence[SystemResult]) -> Any:
     for index, system in enumerate(systems):
         reached = np.stack([hits(system, iou) for iou in IOU_THRESHOLDS], axis=1)
         value, low, high = np.array(estimates(reached, system, len(systems))).T
-        axes.plot(IOU_THRESHOLDS, value, label=printable(system.name, 40), **look(index))
+        axes.plot(IOU_THRESHOLDS, value, label=short_label(system.name, 40), **look(index))
         axes.fill_between(IOU_THRESHOLDS, low, high, color=look(index)["color"], alpha=0.15, linewidth=0)
     axes.set_xlabel("IoU threshold")
     axes.set_ylabel("recall at 1 (%)")
@@ -43,13 +45,13 @@ def iou_figure(systems: Sequence[SystemResult]) -> Any:
     return figure
 
 
-def hits(system: SystemResult, iou: float) -> FloatArray:
+def hits(system: SystemResult, iou: float) -> Float64Array:
     """``(queries,)`` 1 where the best answer reaches the threshold, else 0."""
-    reached: FloatArray = (system.top_iou >= iou).astype(np.float64)
+    reached: Float64Array = (system.top_iou >= iou).astype(np.float64)
     return reached
 
 
-def estimates(values: FloatArray, system: SystemResult, num_systems: int) -> list[Estimate]:
+def estimates(values: Float64Array, system: SystemResult, num_systems: int) -> list[Estimate]:
     """Means in per cent of ``values (queries, columns)``, in a figure of this many systems."""
     draws = DRAWS if num_systems == 1 else MANY_DRAWS
     found = mean_estimates(values, system.recordings, draws=draws)
@@ -65,7 +67,7 @@ def length_figure(ranges: Sequence[LengthResult], *, iou: float = 0.7) -> Any:
     for index, name in enumerate(names):
         place = np.arange(len(ranges)) + (index - (len(names) - 1) / 2) * width
         recalls = [recall(entry.systems[index], iou, len(names)) for entry in ranges]
-        draw_interval_bars(axes, list(place), recalls, width, index, printable(name, 40))
+        draw_interval_bars(axes, list(place), recalls, width, index, short_label(name, 40))
     labels = [f"{range_name(entry)}\nn = {len(entry.systems[0].top_iou)}" for entry in ranges]
     axes.set_xticks(range(len(ranges)), labels)
     axes.tick_params(axis="x", length=0)
@@ -136,7 +138,7 @@ def reliability_figure(system: SystemResult, *, iou: float = 0.5) -> Any:
     top.set_aspect("auto")
     top.set_ylabel(f"share of answers with IoU ≥ {iou:g}")
     error = found.expected_error()
-    top.set_title(f"{printable(system.name, 28)}: calibration error {100 * error:.1f} %")
+    top.set_title(f"{short_label(system.name, 28)}: calibration error {100 * error:.1f} %")
     top.legend(loc="upper left")
     top.grid()
     bins = len(found.count)
@@ -183,11 +185,11 @@ def comparison_figure(systems: Sequence[SystemResult], *, iou: float = 0.7) -> A
             right.annotate(
                 note, (0.99, row + 0.16), xycoords=("axes fraction", "data"), ha="right", va="top", size=7
             )
-    left.set_yticks(range(len(systems)), [printable(system.name, 28) for system in systems])
+    left.set_yticks(range(len(systems)), [short_label(system.name, 28) for system in systems])
     left.set_ylim(len(systems) - 0.4, -0.6)
     left.set_xlabel(f"recall at 1, IoU ≥ {iou:g} (%)")
     right.axvline(0, color=GREY, linewidth=1, linestyle="--")
-    right.set_xlabel(f"difference to {printable(systems[0].name, 20)} (points)")
+    right.set_xlabel(f"difference to {short_label(systems[0].name, 20)} (points)")
     for axes in (left, right):
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)

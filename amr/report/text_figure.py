@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from amr.errors import printable
 from amr.report.records import Case
 
 HEIGHTS = "▁▂▃▄▅▆▇█"
@@ -37,7 +38,7 @@ def track(moments: Sequence[Sequence[float]], duration_s: float, width: int) -> 
 
 
 def text_figure(case: Case, width: int) -> list[str]:
-    """Lines of one query: what was asked, saliency, true moments, the best answers."""
+    """Lines of one query: its words, saliency, true moments, the best answers."""
     room = max(width - LABEL_WIDTH, 20)
     lines = [f"{case.query or '(no words)'}  in  {case.vid}, {case.known_s:.1f} s"]
     if case.saliency:
@@ -48,7 +49,7 @@ def text_figure(case: Case, width: int) -> list[str]:
         lines.append(label(f"{rank}  {moment.score:.2f}") + track([moment], case.known_s, room))
     if not case.predicted:
         lines.append(label("") + "no moment was found")
-    return ["".join(char if char.isprintable() else " " for char in line) for line in lines]
+    return [printable(line) for line in lines]
 
 
 def label(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from amr.report.canvas import DASHES, MARKERS, PALETTE, new_figure, printable
+from amr.report.canvas import DASHES, MARKERS, PALETTE, new_figure, short_label
 
 STEP_KEYS = ("epoch", "step", "iteration")
 MAX_LINES = 6
@@ -97,7 +97,7 @@ def draw_curves(axes: Any, curves: Mapping[str, list[tuple[float, float]]]) -> N
         x, y = zip(*curves[name], strict=True)
         marker = MARKERS[index] if len(x) <= 40 else None
         axes.plot(
-            x, y, color=PALETTE[index], linestyle=DASHES[index], marker=marker, label=printable(name, 40)
+            x, y, color=PALETTE[index], linestyle=DASHES[index], marker=marker, label=short_label(name, 40)
         )
     axes.grid()
     axes.margins(x=0.02)

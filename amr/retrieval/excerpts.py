@@ -1,25 +1,17 @@
-"""Parts of recordings that are heard instead of the whole: where to listen, and what is read there."""
+"""Parts of recordings that are read instead of the whole: where, and what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from amr.formats.queries import Query
+from amr.arrays import Float32Array
 from amr.moments import FrameGrid
-
-if TYPE_CHECKING:
-    from amr.retrieval.find import Answer
-
-Curve = npt.NDArray[np.float32]
 
 
 class Candidate(NamedTuple):
-    """Where one recording may hold what is asked for: frames ``first..stop - 1``, most likely at ``peak``."""
+    """Where a recording may hold what a query means: frames ``first..stop - 1``, most likely at ``peak``."""
 
     first: int
     stop: int
@@ -32,7 +24,7 @@ class Stretch:
     """Frames ``(count, dimension)`` of a recording from frame ``first`` on."""
 
     first: int
-    frames: npt.NDArray[np.float32]
+    frames: Float32Array
 
     @property
     def stop(self) -> int:
@@ -41,7 +33,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is heard of one recording.
+    """What is read of one recording.
 
     Args:
         vid: the recording's id.
@@ -56,20 +48,7 @@ class Excerpt:
     grid: FrameGrid
     duration_s: float
     stretches: list[Stretch]
-    curve: Curve
-
-
-@runtime_checkable
-class ExcerptFinder(Protocol):
-    """A finder that can answer from excerpts."""
-
-    def stretches(self, candidates: Sequence[Candidate], num_frames: int) -> list[range]:
-        """The frames it wants to hear around the candidates of a recording of ``num_frames``."""
-        ...
-
-    def find_excerpts(self, excerpts: Iterable[Excerpt], query: Query) -> Iterator[Answer]:
-        """One answer an excerpt, in order."""
-        ...
+    curve: Float32Array
 
 
 def united(ranges: Iterable[range]) -> list[range]:

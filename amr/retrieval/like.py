@@ -8,76 +8,89 @@ mean for sentences. Elsewhere a clip is the direction of the mean of its frames,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array
+from amr.audio.level import SILENT_STEPS
 from amr.audio.read import MonoStream
 from amr.encoders.base import Encoder
-from amr.encoders.stream import encode_stream
+from amr.encoders.running.stream import encode_stream
 from amr.errors import InputError
 from amr.formats.queries import Query
-from amr.retrieval.find import WindowFinder
+from amr.retrieval.window_finder import WindowFinder
+
+log = logging.getLogger("amr")
 
 PREFIX = "like:"
 SHARPNESS = 3.0
 SHORTEST_S = 0.1
 LONGEST_S = 60.0
-SILENT_PEAK = 1e-4  # -80 dB of full scale
 
-Vector = npt.NDArray[np.float32]
-Samples = npt.NDArray[np.float32]
+Vector = Float32Array
 
 
 @dataclass(frozen=True)
-class Clip:
+class ExampleClip:
     """A sound that others should be like: its name and its frames ``(frames, dimension)``."""
 
     name: str
-    frames: npt.NDArray[np.float32]
+    frames: Float32Array
 
 
-def read_clip(path: str | Path, encoder: Encoder) -> Clip:
+def read_clip(path: str | Path, encoder: Encoder) -> ExampleClip:
     """A clip through the encoder.
 
     Raises:
         InputError: it is missing, empty, broken, silent, too short or too long.
         MissingError: it needs an ffmpeg that is not here.
     """
-    stream = _Watched(path, encoder.identity.sample_rate_hz)
+    stream = _ClipStream(path, encoder.identity.sample_rate_hz)
     frames = np.concatenate(list(encode_stream(encoder, stream)))
     if stream.duration_s < SHORTEST_S:
         raise InputError(
             f"is {stream.duration_s:.3f} s long, an example needs at least {SHORTEST_S:g} s", where=path
         )
-    if stream.peak < SILENT_PEAK:
+    if stream.peak <= SILENT_STEPS * stream.step:
         raise InputError("is silent, nothing can be like it", where=path)
-    return Clip(Path(path).name, frames)
+    for remark in stream.remarks:
+        log.warning("%s: %s", path, remark)
+    return ExampleClip(Path(path).name, frames)
 
 
-class _Watched:
+class _ClipStream:
     """A clip's samples, and how loud and long they were; stops where a clip becomes a recording."""
 
     def __init__(self, path: str | Path, rate_hz: int) -> None:
-        self.path = path
-        self.rate_hz = rate_hz
-        self.stream = MonoStream(path, rate_hz)
+        self._path = path
+        self._rate_hz = rate_hz
+        self._stream = MonoStream(path, rate_hz)
         self.peak = 0.0
 
     @property
     def duration_s(self) -> float:
-        return self.stream.duration_s
+        return self._stream.duration_s
 
-    def __iter__(self) -> Iterator[Samples]:
+    @property
+    def step(self) -> float:
+        return self._stream.step
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the clip; complete after the last block."""
+        return self._stream.remarks
+
+    def __iter__(self) -> Iterator[Float32Array]:
         count = 0
-        for block in self.stream:
+        for block in self._stream:
             count += len(block)
-            if count > LONGEST_S * self.rate_hz:
+            if count > LONGEST_S * self._rate_hz:
                 hint = "cut out the sound that is meant"
-                raise InputError(f"is longer than {LONGEST_S:g} s", where=self.path, hint=hint)
+                raise InputError(f"is longer than {LONGEST_S:g} s", where=self._path, hint=hint)
             self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
             yield block
 
@@ -87,7 +100,7 @@ def is_mixture(encoder: Encoder) -> bool:
     return encoder.identity.name == "yamnet"
 
 
-def vector_of(clips: Sequence[Clip], encoder: Encoder) -> Vector:
+def vector_of(clips: Sequence[ExampleClip], encoder: Encoder) -> Vector:
     """``(joint_dimension,)``: what the clips have in common, each counting the same."""
     means = np.stack([encoder.joint_audio(clip.frames).mean(axis=0) for clip in clips])
     if not is_mixture(encoder):
@@ -111,7 +124,7 @@ def direction(vector: Vector) -> Vector:
     return unit
 
 
-def ask_alike(queries: Sequence[Query], clips: Sequence[Clip], finder: WindowFinder) -> list[Query]:
+def add_clips(queries: Sequence[Query], clips: Sequence[ExampleClip], finder: WindowFinder) -> list[Query]:
     """The queries with the clips added to each, or the clips as the one query.
 
     Their text says so, ``like:bark.wav`` or ``a dog like:bark.wav``, and the finder knows it by that text.

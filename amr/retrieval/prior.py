@@ -6,10 +6,14 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from amr.errors import UsageError
-from amr.moments import ScoredMoment
+from amr.formats.queries import Query
+from amr.moments import Moment
+from amr.retrieval.finders import Answer
+from amr.retrieval.recordings import RecordingFrames
 
 NUM_TILES = 10
 FIRST_S = 10.0
@@ -17,28 +21,28 @@ PREFIX = "prior"
 DEFAULT = "middle"
 
 
-def whole(duration_s: float) -> list[ScoredMoment]:
+def whole(duration_s: float) -> list[Moment]:
     """The whole recording."""
-    return [ScoredMoment(0.0, duration_s, 1.0)]
+    return [Moment(0.0, duration_s, 1.0)]
 
 
-def middle(duration_s: float) -> list[ScoredMoment]:
+def middle(duration_s: float) -> list[Moment]:
     """The middle half: the strongest of them where moments lie in the middle, as in Clotho-Moment."""
-    return [ScoredMoment(duration_s / 4, duration_s * 3 / 4, 1.0)]
+    return [Moment(duration_s / 4, duration_s * 3 / 4, 1.0)]
 
 
-def first(duration_s: float) -> list[ScoredMoment]:
+def first(duration_s: float) -> list[Moment]:
     """The first ten seconds."""
-    return [ScoredMoment(0.0, min(FIRST_S, duration_s), 1.0)]
+    return [Moment(0.0, min(FIRST_S, duration_s), 1.0)]
 
 
-def tiles(duration_s: float) -> list[ScoredMoment]:
+def tiles(duration_s: float) -> list[Moment]:
     """Ten equal tiles, from the front."""
     edges = [duration_s * tile / NUM_TILES for tile in range(NUM_TILES + 1)]
-    return [ScoredMoment(edges[i], edges[i + 1], 1.0 / (i + 1)) for i in range(NUM_TILES)]
+    return [Moment(edges[i], edges[i + 1], 1.0 / (i + 1)) for i in range(NUM_TILES)]
 
 
-PRIORS: dict[str, Callable[[float], list[ScoredMoment]]] = {
+PRIORS: dict[str, Callable[[float], list[Moment]]] = {
     "whole": whole,
     "middle": middle,
     "first": first,
@@ -51,7 +55,7 @@ def is_prior(model: str) -> bool:
     return model == PREFIX or model.startswith(PREFIX + ":")
 
 
-def prior(model: str) -> Callable[[float], list[ScoredMoment]]:
+def prior(model: str) -> Callable[[float], list[Moment]]:
     """The function from a recording's length in seconds to its blind answer.
 
     Raises:
@@ -61,3 +65,15 @@ def prior(model: str) -> Callable[[float], list[ScoredMoment]]:
     if name not in PRIORS:
         raise UsageError(f"no prior {name!r}; there are {', '.join(PRIORS)}", where="--model")
     return PRIORS[name]
+
+
+@dataclass(frozen=True)
+class PriorFinder:
+    """Answers from a recording's length alone, as ``prior`` gives them."""
+
+    prior: Callable[[float], list[Moment]]
+    needs_frames: bool = False
+
+    def find(self, requests: Iterable[tuple[RecordingFrames, Sequence[Query]]]) -> Iterator[list[Answer]]:
+        for recording, queries in requests:
+            yield [Answer(self.prior(recording.duration_s)) for _ in queries]

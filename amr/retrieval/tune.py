@@ -11,17 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array
 from amr.errors import InputError
 from amr.formats.annotations import Annotation
-from amr.metrics.honest import Judged, honest_scores
+from amr.metrics.exact import RankedQueries, exact_scores
 from amr.metrics.ragged import Ragged, gather
 from amr.metrics.results import MAX_ANSWERS
-from amr.moments import FrameGrid, Moment
-from amr.retrieval.find import WindowFinder
-from amr.retrieval.library import Library
+from amr.moments import FrameGrid, Span
+from amr.retrieval.recordings import Collection
 from amr.retrieval.window import WindowOptions, find_moments
+from amr.retrieval.window_finder import WindowFinder
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 FILTERS_S = (0.0, 1.5, 2.5, 4.5)
@@ -29,13 +29,13 @@ GAPS_S = (0.0, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Example:
+class TuningExample:
     """One annotated query: its similarity curve ``(frames,)`` and the moments that it means."""
 
-    curve: npt.NDArray[np.float32]
+    curve: Float32Array
     grid: FrameGrid
     duration_s: float
-    moments: list[Moment]
+    moments: list[Span]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Trial:
 
 
 def gather_examples(
-    annotations: Sequence[Annotation], library: Library, finder: WindowFinder
-) -> Iterator[Example]:
+    annotations: Sequence[Annotation], collection: Collection, finder: WindowFinder
+) -> Iterator[TuningExample]:
     """The curves of all annotated queries, a recording at a time.
 
     Raises:
@@ -69,19 +69,19 @@ def gather_examples(
     """
     by_vid: dict[str, list[Annotation]] = {}
     for annotation in annotations:
-        if annotation.vid not in library:
+        if annotation.vid not in collection:
             raise InputError(f"recording {annotation.vid!r} is not among those given", where=annotation.where)
-        by_vid.setdefault(annotation.vid, []).append(annotation)
-    library.prepare(list(by_vid))
-    for vid, asked in by_vid.items():
-        recording = library.load(vid)
-        curves = finder.similarity(recording, [annotation.query for annotation in asked])
-        for annotation, curve in zip(asked, curves.T, strict=True):
+        by_vid.setdefault(collection.spelt(annotation.vid), []).append(annotation)
+    collection.prepare(list(by_vid))
+    for vid, of_recording in by_vid.items():
+        recording = collection.load(vid)
+        curves = finder.similarity(recording, [annotation.query for annotation in of_recording])
+        for annotation, curve in zip(of_recording, curves.T, strict=True):
             if annotation.moments:
-                yield Example(curve, recording.grid, recording.duration_s, annotation.moments)
+                yield TuningExample(curve, recording.grid, recording.duration_s, annotation.moments)
 
 
-def settings(start: WindowOptions) -> list[WindowOptions]:
+def setting_grid(start: WindowOptions) -> list[WindowOptions]:
     """The grid: fraction of the way from base to peak, median filter, gap that is closed."""
     return [
         replace(start, threshold=None, fraction=fraction, filter_s=filter_s, gap_s=gap_s)
@@ -89,7 +89,7 @@ def settings(start: WindowOptions) -> list[WindowOptions]:
     ]
 
 
-def tune(examples: Sequence[Example], candidates: Sequence[WindowOptions]) -> list[Trial]:
+def tune(examples: Sequence[TuningExample], candidates: Sequence[WindowOptions]) -> list[Trial]:
     """Every candidate's figures, best mAP first; of equal ones the earlier candidate first.
 
     Raises:
@@ -101,7 +101,7 @@ def tune(examples: Sequence[Example], candidates: Sequence[WindowOptions]) -> li
     return sorted(trials, key=lambda trial: -trial.mean_ap)
 
 
-def try_options(examples: Sequence[Example], options: WindowOptions) -> Trial:
+def try_options(examples: Sequence[TuningExample], options: WindowOptions) -> Trial:
     """R1 and mAP of one setting."""
     found = [
         find_moments(example.curve, example.grid, example.duration_s, options)[:MAX_ANSWERS]
@@ -109,7 +109,7 @@ def try_options(examples: Sequence[Example], options: WindowOptions) -> Trial:
     ]
     ranked = [[moment[:2] for moment in moments] for moments in found]
     truth = [example.moments for example in examples]
-    scores = honest_scores(Judged(pack(ranked), pack(truth)))
+    scores = exact_scores(RankedQueries(pack(ranked), pack(truth)))
     assert scores is not None  # every example has a moment
     recall = scores.recall_at_1()
     return Trial(options, recall["0.5"], recall["0.7"], scores.mean_average_precision()["average"])

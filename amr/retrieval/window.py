@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from amr.moments import FrameGrid, ScoredMoment
+from amr.arrays import BoolArray, Float32Array, FloatingArray, IntpArray
+from amr.moments import FrameGrid, Moment
 
-Curve = npt.NDArray[np.float32]
-Runs = npt.NDArray[np.intp]
+Runs = IntpArray
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class WindowOptions:
 COSINE_OPTIONS = WindowOptions(certain=None, score_centre=0.3, score_scale=0.1)
 
 
-class Found(NamedTuple):
+class CurveRuns(NamedTuple):
     """The runs of a curve, best first.
 
     Args:
@@ -78,8 +77,8 @@ class Found(NamedTuple):
     """
 
     runs: Runs
-    scores: Curve
-    smooth: Curve
+    scores: Float32Array
+    smooth: Float32Array
 
 
 def default_options(encoder_name: str) -> WindowOptions:
@@ -88,8 +87,8 @@ def default_options(encoder_name: str) -> WindowOptions:
 
 
 def find_moments(
-    curve: Curve, grid: FrameGrid, duration_s: float, options: WindowOptions
-) -> list[ScoredMoment]:
+    curve: Float32Array, grid: FrameGrid, duration_s: float, options: WindowOptions
+) -> list[Moment]:
     """Moments by falling score, of equals the earlier first; at least one where there is a frame.
 
     The score is the run's highest smoothed similarity, that is, the mean over its best second or so. The
@@ -107,10 +106,10 @@ def find_moments(
         return []
     found = find_runs(curve, grid.hop_s, options)
     spans = [grid.span_s(int(first), int(stop) - 1, duration_s) for first, stop in found.runs]
-    return [ScoredMoment(*span, float(score)) for span, score in zip(spans, found.scores, strict=True)]
+    return [Moment(*span, float(score)) for span, score in zip(spans, found.scores, strict=True)]
 
 
-def find_runs(curve: Curve, hop_s: float, options: WindowOptions) -> Found:
+def find_runs(curve: Float32Array, hop_s: float, options: WindowOptions) -> CurveRuns:
     """The runs of at least one frame, as :func:`find_moments` says."""
     smooth = smoothed(curve, options.smooth_s / hop_s)
     active = median_filter(smooth >= threshold_of(smooth, options), round(options.filter_s / hop_s))
@@ -120,22 +119,22 @@ def find_runs(curve: Curve, hop_s: float, options: WindowOptions) -> Found:
         runs = peak_run(smooth)
     scores = to_score(run_peaks(smooth, runs), options)
     order = np.argsort(-scores, kind="stable")
-    return Found(runs[order], scores[order], smooth)
+    return CurveRuns(runs[order], scores[order], smooth)
 
 
-def saliency(curve: Curve, options: WindowOptions) -> Curve:
+def saliency(curve: Float32Array, options: WindowOptions) -> Float32Array:
     """``(frames,)`` similarity to ``(frames,)`` scores in [0, 1], on the scale of the moments' scores."""
     return to_score(curve, options)
 
 
-def to_score(similarity: npt.NDArray[np.floating], options: WindowOptions) -> Curve:
+def to_score(similarity: FloatingArray, options: WindowOptions) -> Float32Array:
     """Logistic; knows nothing of the recording, so that scores compare from one to another."""
     steps = np.clip((similarity - options.score_centre) / options.score_scale, -60.0, 60.0)
-    score: Curve = (1.0 / (1.0 + np.exp(-steps))).astype(np.float32)
+    score: Float32Array = (1.0 / (1.0 + np.exp(-steps))).astype(np.float32)
     return score
 
 
-def threshold_of(curve: Curve, options: WindowOptions) -> float:
+def threshold_of(curve: Float32Array, options: WindowOptions) -> float:
     """The similarity from which on a frame counts; never above the peak."""
     peak = float(curve.max())
     if options.threshold is not None:
@@ -145,18 +144,18 @@ def threshold_of(curve: Curve, options: WindowOptions) -> float:
     return adaptive if options.certain is None else min(adaptive, options.certain)
 
 
-def smoothed(curve: Curve, half_foot: float) -> Curve:
+def smoothed(curve: Float32Array, half_foot: float) -> Float32Array:
     """Weighted mean over a triangle that reaches ``half_foot`` frames to either side; the ends are held."""
     reach = math.ceil(half_foot) - 1
     if reach < 1:
         return curve
     weights = 1.0 - np.abs(np.arange(-reach, reach + 1)) / half_foot
     held = np.pad(curve.astype(np.float64), reach, mode="edge")
-    result: Curve = np.convolve(held, weights / weights.sum(), mode="valid").astype(np.float32)
+    result: Float32Array = np.convolve(held, weights / weights.sum(), mode="valid").astype(np.float32)
     return result
 
 
-def median_filter(active: npt.NDArray[np.bool_], num_frames: int) -> npt.NDArray[np.bool_]:
+def median_filter(active: BoolArray, num_frames: int) -> BoolArray:
     """Majority within ``num_frames`` (made odd, upwards) around each frame; at the ends, of what is there.
 
     On ones and zeros the median is the majority; where a cut window is even and tied, the frame keeps its
@@ -170,11 +169,11 @@ def median_filter(active: npt.NDArray[np.bool_], num_frames: int) -> npt.NDArray
     first, stop = np.maximum(index - half, 0), np.minimum(index + half + 1, len(active))
     twice_ones = 2 * (total[stop] - total[first])
     size = stop - first
-    filtered: npt.NDArray[np.bool_] = np.where(twice_ones == size, active, twice_ones > size)
+    filtered: BoolArray = np.where(twice_ones == size, active, twice_ones > size)
     return filtered
 
 
-def runs_of(active: npt.NDArray[np.bool_]) -> Runs:
+def runs_of(active: BoolArray) -> Runs:
     """``(runs, 2)``: first frame and one past the last of each run of ones."""
     edges = np.diff(np.concatenate(([0], active.astype(np.int8), [0])))
     return np.stack((np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)), axis=1)
@@ -195,16 +194,16 @@ def drop_short(runs: Runs, min_frames: float) -> Runs:
     return kept
 
 
-def peak_run(curve: Curve) -> Runs:
+def peak_run(curve: Float32Array) -> Runs:
     """The one frame of highest similarity, the first of equals."""
     peak = int(np.argmax(curve))
     return np.array([[peak, peak + 1]], dtype=np.intp)
 
 
-def run_peaks(curve: Curve, runs: Runs) -> Curve:
+def run_peaks(curve: Float32Array, runs: Runs) -> Float32Array:
     """``(runs,)``: the highest similarity inside each run."""
     edges = runs.ravel()
     # reduceat takes stretches from edge to edge; every other one is a gap. An edge at the very end is
     # implied.
-    peaks: Curve = np.maximum.reduceat(curve, edges[edges < len(curve)])[::2]
+    peaks: Float32Array = np.maximum.reduceat(curve, edges[edges < len(curve)])[::2]
     return peaks

@@ -7,7 +7,7 @@ from typing import Any
 
 from amr.formats.annotations import Annotation
 from amr.formats.recipes import ForegroundLayer, Scene
-from amr.moments import Moment
+from amr.moments import Span
 
 TOUCHING_S = 1e-6
 
@@ -45,18 +45,18 @@ def extra_keys(layers: list[ForegroundLayer], level_keys: bool) -> dict[str, Any
     return extra
 
 
-def united(layers: list[ForegroundLayer]) -> list[Moment]:
+def united(layers: list[ForegroundLayer]) -> list[Span]:
     """The moments that the layers cover together, sorted, none touching another."""
-    moments: list[Moment] = []
+    moments: list[Span] = []
     for layer in sorted(layers, key=lambda layer: layer.start_s):
         if moments and layer.start_s <= moments[-1].end_s + TOUCHING_S:
-            moments[-1] = Moment(moments[-1].start_s, max(moments[-1].end_s, layer.end_s))
+            moments[-1] = Span(moments[-1].start_s, max(moments[-1].end_s, layer.end_s))
         else:
-            moments.append(Moment(layer.start_s, layer.end_s))
+            moments.append(Span(layer.start_s, layer.end_s))
     return moments
 
 
-def rounded(moment: Moment, scene: Scene) -> Moment:
+def rounded(moment: Span, scene: Scene) -> Span:
     """A moment on the scene's grid, at least one step long and inside the recording.
 
     On the grid of 0.1 s both ends are rounded as in the released files.
@@ -68,7 +68,7 @@ def rounded(moment: Moment, scene: Scene) -> Moment:
     if end_s > scene.duration_s:
         end_s = scene.duration_s
         start_s = min(start_s, on_grid(max(0.0, end_s - step_s), step_s))
-    return Moment(start_s, end_s)
+    return Span(start_s, end_s)
 
 
 def on_grid(time_s: float, step_s: float) -> float:

@@ -10,43 +10,41 @@ from itertools import islice
 import numpy as np
 
 from amr.formats.recipes import AbsentQuery, BackgroundLayer, ForegroundLayer, Scene
-from amr.simulation.canvas import Canvas, generator
+from amr.simulation.clip_index import ClipIndex, DrawnSound
+from amr.simulation.cuts import BackgroundCut, generator
 from amr.simulation.scatter import draw_scatter
 from amr.simulation.sequence import draw_sequence
-from amr.simulation.settings import Declaration
-from amr.simulation.stock import Sound, Stock
+from amr.simulation.settings import Declaration, DrawSettings
 
 
-def draw_scene(
-    canvas: Canvas, stock: Stock, declared: Declaration, *, seed: int, sample_rate_hz: int, encoding: str
-) -> Scene:
-    """One scene; hangs on its arguments alone, so any worker and any shard draws the same.
+def draw_scene(cut: BackgroundCut, clips: ClipIndex, declared: Declaration, drawing: DrawSettings) -> Scene:
+    """One scene; depends on its arguments alone: any worker and any shard draws the same.
 
     Queries are numbered from 1 within the recording: ``{vid}_{n}``.
     """
-    rng = generator(seed, canvas.vid)
+    rng = generator(drawing.seed, cut.vid)
     draw = draw_sequence if declared.layout == "sequence" else draw_scatter
-    sounds = draw(rng, stock, canvas, declared)
+    sounds = draw(rng, clips, cut, declared)
     background_db = declared.background_db.sample(rng)
     numbers = [sound.query for sound in sounds if sound.query is not None]
     return Scene(
-        vid=canvas.vid,
-        duration_s=canvas.duration_s,
-        sample_rate_hz=sample_rate_hz,
+        vid=cut.vid,
+        duration_s=cut.duration_s,
+        sample_rate_hz=drawing.sample_rate_hz,
         law=declared.law,
         background=BackgroundLayer(
-            canvas.bed.path, canvas.start_s, background_db, canvas.repeat, canvas.bed.sha256
+            cut.background.path, cut.start_s, background_db, cut.repeat, cut.background.sha256
         ),
-        foregrounds=tuple(layer_of(sound, canvas.vid) for sound in sounds),
-        absent=draw_absent(rng, stock, canvas, declared.absent, sounds, 1 + max(numbers, default=0)),
+        foregrounds=tuple(layer_of(sound, cut.vid) for sound in sounds),
+        absent=draw_absent(rng, clips, cut, declared.absent, sounds, 1 + max(numbers, default=0)),
         annotation_step_s=declared.annotation_step_s,
-        encoding=encoding,
-        seed=seed,
+        encoding=drawing.encoding,
+        seed=drawing.seed,
         level_keys=declared.level_keys,
     )
 
 
-def layer_of(sound: Sound, vid: str) -> ForegroundLayer:
+def layer_of(sound: DrawnSound, vid: str) -> ForegroundLayer:
     """A drawn sound as a recipe has it."""
     return ForegroundLayer(
         path=sound.clip.path,
@@ -65,21 +63,23 @@ def layer_of(sound: Sound, vid: str) -> ForegroundLayer:
 
 def draw_absent(
     rng: np.random.Generator,
-    stock: Stock,
-    canvas: Canvas,
+    clips: ClipIndex,
+    cut: BackgroundCut,
     count: int,
-    sounds: list[Sound],
+    sounds: list[DrawnSound],
     first_number: int,
 ) -> tuple[AbsentQuery, ...]:
-    """Queries whose class neither sounds in the recording nor may be heard in its background."""
+    """Queries whose class neither sounds in the recording nor is said to be in its background."""
     if not count:
         return ()
-    heard = frozenset(sound.clip.label for sound in sounds if sound.clip.label)
+    sounding = frozenset(sound.clip.label for sound in sounds if sound.clip.label)
     used = {sound.caption for sound in sounds} | {text for sound in sounds for text in sound.clip.captions}
     topics = (
-        (clip, text) for clip, text in stock.topics(rng, canvas.bed.contains | heard) if text not in used
+        (clip, text)
+        for clip, text in clips.topics(rng, cut.background.contains | sounding)
+        if text not in used
     )
     return tuple(
-        AbsentQuery(f"{canvas.vid}_{first_number + index}", text, clip.label)
+        AbsentQuery(f"{cut.vid}_{first_number + index}", text, clip.label)
         for index, (clip, text) in enumerate(islice(topics, count))
     )

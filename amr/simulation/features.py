@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from amr.audio.decode import BLOCK_SAMPLES
-from amr.audio.read import Resampler
+from amr.arrays import Float32Array, Int16Array
+from amr.audio.decoder import BLOCK_SAMPLES
+from amr.audio.level import step_of
+from amr.audio.resample import Resampler
 from amr.encoders.base import Encoder
-from amr.encoders.stream import Samples, encode_stream
-from amr.formats.features_write import FeatureWriter
+from amr.encoders.running.stream import encode_stream
+from amr.formats.features.write import FeatureWriter
 from amr.formats.recipes import Scene
 from amr.simulation.render import decode_pcm16, render_scene
-from amr.simulation.sources import Sources
+from amr.simulation.sources import SourceAudio
 
 
 class RenderedStream:
@@ -26,22 +29,25 @@ class RenderedStream:
         from_hz, to_hz: the recording's rate and the wanted one.
     """
 
-    def __init__(self, samples: npt.NDArray[np.int16], from_hz: int, to_hz: int) -> None:
+    def __init__(self, samples: Int16Array, from_hz: int, to_hz: int) -> None:
         self._samples = samples
         self._rates = from_hz, to_hz
+        self.step = math.inf
 
     @property
     def duration_s(self) -> float:
         return len(self._samples) / self._rates[0]
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Float32Array]:
         resampler = Resampler(*self._rates)
         for first in range(0, len(self._samples), BLOCK_SAMPLES):
-            yield from resampler.push(decode_pcm16(self._samples[first : first + BLOCK_SAMPLES]))
+            block = decode_pcm16(self._samples[first : first + BLOCK_SAMPLES])
+            self.step = min(self.step, step_of(block))
+            yield from resampler.push(block)
         yield from resampler.finish()
 
 
-class FeatureSink:
+class FeatureFileSink:
     """A sink of frames: what ``amr extract`` would make of the recordings' files, value for value.
 
     Args:
@@ -50,7 +56,7 @@ class FeatureSink:
         writer: the open feature file.
     """
 
-    def __init__(self, sources: Sources, encoder: Encoder, writer: FeatureWriter) -> None:
+    def __init__(self, sources: SourceAudio, encoder: Encoder, writer: FeatureWriter) -> None:
         self._sources = sources
         self._encoder = encoder
         self._writer = writer
@@ -58,7 +64,7 @@ class FeatureSink:
     def is_done(self, scene: Scene) -> bool:
         return scene.vid in self._writer.sources
 
-    def prepare(self, scene: Scene) -> npt.NDArray[np.float32]:
+    def prepare(self, scene: Scene) -> Float32Array:
         """Render and encode: ``(frames, dim)``."""
         samples = render_scene(scene, self._sources)
         rate_hz = self._encoder.identity.sample_rate_hz

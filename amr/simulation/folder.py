@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from amr.errors import InputError
+from amr.formats.lock import lock_path, sole_writer
 from amr.formats.recipes import Scene, check_name, scene_line
+from amr.formats.side_files import require_plain
 from amr.formats.streams import open_output
 
 AUDIO_FOLDER = "audio"
-PART_NAME = re.compile(r"\.(.+)\.\d+\.part")
-"""What ``amr.formats.streams.open_output`` writes until a file is complete."""
+PART_NAME = re.compile(r"\.(.+)\.(\d+\.part|lock)")
+"""What ``amr.formats.streams.open_output`` keeps beside a file until it is complete."""
 
 
 class OutputFolder:
@@ -30,6 +33,7 @@ class OutputFolder:
         self.root = root
         self.recipe_path = root / f"recipe{part}.jsonl"
         self.annotations_path = root / f"annotations{part}.jsonl"
+        self._lock = root / lock_path(self.recipe_path).name
         self._force = force
         self._resume = resume
 
@@ -42,25 +46,41 @@ class OutputFolder:
         """Where a scene's recording goes: always directly in the folder ``audio``."""
         return self.root / AUDIO_FOLDER / f"{check_name(scene.vid, scene.vid)}.{scene.encoding}"
 
-    def begin(self, scenes: Sequence[Scene], *, with_audio: bool) -> None:
-        """Make the folder, refuse what is in the way, and write the recipe.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other writers of this part out of it; one that stays empty goes again.
 
         Raises:
-            InputError: something stands there already, is a link, or belongs to another plan.
+            InputError: its own folder is missing; another process writes to it; recipe or annotations are
+                there already, and nothing says what to do with them.
         """
         if not self.root.parent.is_dir():
             raise InputError("the folder of this output does not exist", where=self.root)
+        is_new = not self.root.exists()
         self.root.mkdir(exist_ok=True)
+        try:
+            with sole_writer(self.recipe_path, where=self.root):
+                self._refuse_what_is_there([self.recipe_path, self.annotations_path])
+                yield
+        finally:
+            if is_new:
+                with suppress(OSError):  # something was written
+                    self.root.rmdir()
+
+    def begin(self, scenes: Sequence[Scene], *, with_audio: bool) -> None:
+        """Refuse what is in the way, and write the recipe.
+
+        Raises:
+            InputError: something stands there already, is no regular file, or belongs to another plan.
+        """
         recipe = "".join(map(scene_line, scenes)).encode("utf-8")
         paths = [self.audio_path(scene) for scene in scenes] if with_audio else []
-        for path in [self.recipe_path, self.annotations_path, self.root / AUDIO_FOLDER, *paths]:
-            if path.is_symlink():
-                raise InputError("is a link, its target is left as it is", where=path)
+        if (self.root / AUDIO_FOLDER).is_symlink():
+            raise InputError("is a link, its target is left as it is", where=self.root / AUDIO_FOLDER)
+        self._refuse_what_is_there([self.recipe_path, self.annotations_path, *paths])
         if self._resume:
             self._require_same_plan(recipe)
             self._clear_parts([self.recipe_path, self.annotations_path, *paths])
-        elif not self._force:
-            self._require_nothing([self.recipe_path, self.annotations_path, *paths])
         if with_audio:
             (self.root / AUDIO_FOLDER).mkdir(exist_ok=True)
         with open_output(self.recipe_path, force=self.replace) as file:
@@ -76,7 +96,7 @@ class OutputFolder:
         for folder in {target.parent for target in targets}:
             for part in folder.iterdir() if folder.is_dir() else ():
                 match = PART_NAME.fullmatch(part.name)
-                if match is not None and match[1] in names:
+                if match is not None and match[1] in names and part != self._lock:
                     part.unlink()
 
     def _require_same_plan(self, recipe: bytes) -> None:
@@ -87,9 +107,13 @@ class OutputFolder:
                 hint="repeat the first command's options and seed, or use another -o",
             )
 
-    def _require_nothing(self, paths: Sequence[Path]) -> None:
+    def _refuse_what_is_there(self, paths: Sequence[Path]) -> None:
+        """Refuse links and what is no file; files, too, unless they are replaced or gone on with."""
         for path in paths:
-            if path.exists():
+            if path.is_symlink():
+                raise InputError("is a link, its target is left as it is", where=path)
+            require_plain(path)
+            if path.exists() and not self.replace:
                 raise InputError(
                     "exists already and is left as it is",
                     where=path,

@@ -4,7 +4,7 @@
 foreground is normalised to a peak of 1 and then scaled by its level times that RMS, and the finished mixture
 is normalised to a peak of 1. So a level is "peak of the sound over RMS of the background".
 
-``power`` is what the AM-DETR paper tells (section III-A): background and foregrounds are brought to unit
+``power`` is what the AM-DETR paper describes (section III-A): background and foregrounds are brought to unit
 power and weighted by their levels. So a level is a ratio of powers, the same for a click and for a hum. 0 dB
 stands for an RMS of -20 dBFS; a mixture that would clip is scaled down to a peak of 1.
 """
@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array, Int16Array
 from amr.errors import InputError
 
-FloatArray = npt.NDArray[np.float32]
 REFERENCE_RMS = 10 ** (-20.0 / 20)
 """RMS of 0 dB under the law ``power``: -20 dBFS leaves the usual crest of 10 to 20 dB below full scale."""
 PCM16_SCALE = 32768.0
@@ -39,7 +38,7 @@ class PlacedSound:
 
     name: str
     first: int
-    samples: FloatArray
+    samples: Float32Array
     level_db: float
 
 
@@ -48,7 +47,7 @@ def db_to_gain(level_db: float) -> float:
     return float(10 ** (level_db / 20))
 
 
-def mix(law: str, background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> FloatArray:
+def mix(law: str, background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Float32Array:
     """The mixture of a background and sounds over it, ``(samples,)``, peak at most 1.
 
     Raises:
@@ -57,10 +56,10 @@ def mix(law: str, background: PlacedSound, foregrounds: Sequence[PlacedSound]) -
     return mix_peak(background, foregrounds) if law == "peak" else mix_power(background, foregrounds)
 
 
-def mix_peak(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> FloatArray:
+def mix_peak(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Float32Array:
     """The released generator's law, rounding by rounding: every step is in float32, as there."""
     background_rms = _rms(background)
-    mixture: FloatArray = background.samples * np.float32(db_to_gain(background.level_db))
+    mixture: Float32Array = background.samples * np.float32(db_to_gain(background.level_db))
     for sound in foregrounds:
         normalised = sound.samples / np.float32(_peak(sound.samples, sound.name))
         _add(mixture, normalised * np.float32(db_to_gain(sound.level_db) * background_rms), sound.first)
@@ -68,9 +67,9 @@ def mix_peak(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Flo
     return mixture
 
 
-def mix_power(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> FloatArray:
+def mix_power(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Float32Array:
     """The paper's law: power ratios."""
-    mixture: FloatArray = background.samples * np.float32(_power_gain(background))
+    mixture: Float32Array = background.samples * np.float32(_power_gain(background))
     for sound in foregrounds:
         _add(mixture, sound.samples * np.float32(_power_gain(sound)), sound.first)
     peak = _peak(mixture, background.name)
@@ -79,27 +78,27 @@ def mix_power(background: PlacedSound, foregrounds: Sequence[PlacedSound]) -> Fl
     return mixture
 
 
-def to_pcm16(mixture: FloatArray) -> npt.NDArray[np.int16]:
+def to_pcm16(mixture: Float32Array) -> Int16Array:
     """Samples in [-1, 1] as 16-bit integers, rounded down, as libsndfile writes them for the generator."""
-    scaled: FloatArray = mixture * np.float32(PCM16_SCALE)
+    scaled: Float32Array = mixture * np.float32(PCM16_SCALE)
     np.floor(scaled, out=scaled)
     np.minimum(scaled, np.float32(PCM16_SCALE - 1), out=scaled)
     return scaled.astype(np.int16)
 
 
-def fade_ends(samples: FloatArray, num_fade: int) -> FloatArray:
+def fade_ends(samples: Float32Array, num_fade: int) -> Float32Array:
     """A copy with linear ramps of ``num_fade`` samples (at most half) at both ends."""
     num_fade = min(num_fade, len(samples) // 2)
     if num_fade < 1:
         return samples
     ramp = (np.arange(num_fade, dtype=np.float32) + np.float32(0.5)) / np.float32(num_fade)
-    faded: FloatArray = samples.copy()
+    faded: Float32Array = samples.copy()
     faded[:num_fade] *= ramp
     faded[-num_fade:] *= ramp[::-1]
     return faded
 
 
-def repeat_to(samples: FloatArray, first: int, length: int, num_fade: int) -> FloatArray:
+def repeat_to(samples: Float32Array, first: int, length: int, num_fade: int) -> Float32Array:
     """``length`` samples from ``first`` on of a sound that goes round, its end faded into its beginning.
 
     The turns overlap by ``num_fade`` samples with ramps of equal power, for the two ends of a background are
@@ -114,7 +113,7 @@ def repeat_to(samples: FloatArray, first: int, length: int, num_fade: int) -> Fl
     return np.resize(np.concatenate([turn[first:], turn[:first]]), length)
 
 
-def _add(mixture: FloatArray, sound: FloatArray, first: int) -> None:
+def _add(mixture: Float32Array, sound: Float32Array, first: int) -> None:
     room = mixture[first : first + len(sound)]
     room += sound[: len(room)]
 
@@ -129,14 +128,16 @@ def _rms(sound: PlacedSound) -> float:
     if not np.isfinite(power):
         raise InputError("holds samples that are not finite or far out of range", where=sound.name)
     if power == 0:
-        raise InputError("is digital silence here, it has no level to mix by", where=sound.name)
+        raise InputError(
+            "the stretch taken is digital silence, which has no level to mix by", where=sound.name
+        )
     return float(np.sqrt(power))
 
 
-def _peak(samples: FloatArray, name: str) -> float:
+def _peak(samples: Float32Array, name: str) -> float:
     peak = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
     if not math.isfinite(peak):
         raise InputError("holds samples that are not finite", where=name)
     if peak == 0:
-        raise InputError("is digital silence here, it has no level to mix by", where=name)
+        raise InputError("the stretch taken is digital silence, which has no level to mix by", where=name)
     return peak

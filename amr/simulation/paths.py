@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from amr.audio.names import as_spelt
 from amr.errors import InputError
 from amr.formats.recipes import check_relative
 
@@ -16,7 +17,7 @@ def inside(root: Path, relative: str, where: str) -> Path:
     """
     check_relative(relative, where)
     base = root.resolve()
-    path = base / relative
+    path = as_spelt(base / relative)
     real = path.resolve()
     if not real.is_relative_to(base):
         raise InputError(

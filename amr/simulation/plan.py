@@ -3,92 +3,80 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from amr.errors import AmrError, InputError
+from amr.errors import AmrError, InputError, UsageError
 from amr.formats.notices import Notices
 from amr.formats.recipes import Scene, parse_recipe_bytes, read_recipe_bytes
-from amr.simulation.canvas import drawn_cuts, every_cut
+from amr.simulation.clip_index import ClipIndex
+from amr.simulation.cuts import drawn_cuts, every_cut
 from amr.simulation.draw import draw_scene
-from amr.simulation.parallel import ordered_map
 from amr.simulation.selection import Condition, select
-from amr.simulation.settings import DEFAULT_RATE_HZ, Declaration
-from amr.simulation.sources import Sources
-from amr.simulation.stock import Stock
+from amr.simulation.settings import Declaration, DrawSettings
+from amr.simulation.sources import SourceAudio
 from amr.simulation.store import SampleStore
-from amr.simulation.survey import Bed, Clip, survey_beds, survey_clips
+from amr.simulation.survey import Background, ForegroundClip, survey_backgrounds, survey_clips
 from amr.simulation.tables import SourceRow, read_sources
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Materials:
+class SourceSelection:
     """Which sources take part.
 
     Args:
-        foreground, backgrounds: tables, folders or files.
+        foreground, backgrounds: tables, folders or files; a recipe that is rendered again needs the folders.
         foreground_root, background_root: what their paths are relative to, where it is not their own folder.
-        foreground_columns, background_columns: (what, column name), where the names are others than usual.
+        foreground_columns, background_columns: what -> column name, where the names are others than usual.
         split: only rows of this split.
         foreground_where, background_where: only rows that fulfil these.
         disjoint_from: recipes none of whose sources may be used.
     """
 
-    foreground: Path
+    foreground: Path | None
     backgrounds: tuple[Path, ...]
     foreground_root: Path | None = None
     background_root: Path | None = None
-    foreground_columns: tuple[tuple[str, str], ...] = ()
-    background_columns: tuple[tuple[str, str], ...] = ()
+    foreground_columns: Mapping[str, str] = field(default_factory=dict)
+    background_columns: Mapping[str, str] = field(default_factory=dict)
     split: str | None = None
     foreground_where: tuple[Condition, ...] = ()
     background_where: tuple[Condition, ...] = ()
     disjoint_from: tuple[Path, ...] = ()
 
-
-@dataclass(frozen=True)
-class Drawing:
-    """How many recordings, how named, which part of them.
-
-    Args:
-        count: how many; None: one for every cut of every background.
-        prefix: of their names, where they are counted.
-        shard: which part of how many, from 0; parts follow each other.
-    """
-
-    seed: int = 0
-    count: int | None = None
-    prefix: str = "sim-"
-    sample_rate_hz: int = DEFAULT_RATE_HZ
-    encoding: str = "flac"
-    shard: tuple[int, int] = (0, 1)
-    limit: int | None = None
+    def recipe_folders(self) -> tuple[Path | None, Path | None]:
+        """The folders of a recipe's foregrounds and backgrounds: named, or those of the sources."""
+        foregrounds = () if self.foreground is None else (self.foreground,)
+        return (
+            self.foreground_root or common_folder(foregrounds),
+            self.background_root or common_folder(self.backgrounds),
+        )
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScenePlan:
     """Scenes to render, the sources to render them from, and what was wrong with sources left out."""
 
     scenes: list[Scene]
-    sources: Sources
+    sources: SourceAudio
     broken: tuple[AmrError, ...] = ()
 
 
 def draw_plan(
-    materials: Materials,
+    selection: SourceSelection,
     declared: Declaration,
-    drawing: Drawing,
+    drawing: DrawSettings,
     *,
     store: SampleStore,
     render: bool,
     workers: int,
     keep_going: bool,
     notices: Notices,
-) -> Plan:
+) -> ScenePlan:
     """Read and survey the sources, then draw this shard's scenes.
 
     Args:
@@ -97,24 +85,29 @@ def draw_plan(
     Raises:
         AmrError: a table, a source or the declaration is wrong; see the functions called.
     """
-    fg_root, fg_rows = read_sources(materials.foreground, dict(materials.foreground_columns))
+    if selection.foreground is None or not selection.backgrounds:
+        missing = "--foreground" if selection.foreground is None else "--background"
+        raise UsageError(
+            f"{missing} is needed to draw scenes", hint=f"name it with {missing} PATH, or render a --recipe"
+        )
+    fg_root, fg_rows = read_sources(selection.foreground, selection.foreground_columns)
     fg_rows = select(
         fg_rows,
-        split=materials.split,
-        conditions=materials.foreground_where,
-        name=str(materials.foreground),
+        split=selection.split,
+        conditions=selection.foreground_where,
+        name=str(selection.foreground),
     )
-    bg_root, bg_rows = read_backgrounds(materials)
+    bg_root, bg_rows = read_backgrounds(selection)
     bg_rows = select(
-        bg_rows, split=materials.split, conditions=materials.background_where, name="--background"
+        bg_rows, split=selection.split, conditions=selection.background_where, name="--background"
     )
-    sources = Sources(materials.foreground_root or fg_root, bg_root, store)
-    beds = survey_beds(
+    sources = SourceAudio(selection.foreground_root or fg_root, bg_root, store)
+    backgrounds = survey_backgrounds(
         bg_rows,
         sources,
         declared.duration_s.low,
         repeat_short=declared.repeat_short,
-        ordered_map=lambda function, rows: ordered_map(function, rows, workers),
+        workers=workers,
         notices=notices,
     )
     clips, broken = survey_clips(
@@ -122,34 +115,31 @@ def draw_plan(
         sources,
         declared.trim,
         keep_rate_hz=drawing.sample_rate_hz if render else None,
-        ordered_map=lambda function, rows: ordered_map(function, rows, workers),
+        workers=workers,
         keep_going=keep_going,
         notices=notices,
     )
-    refuse_shared(clips, beds, materials.disjoint_from)
+    refuse_shared(clips, backgrounds, selection.disjoint_from)
     note_too_long(clips, declared, notices)
-    return Plan(draw_scenes(clips, beds, declared, drawing), sources, tuple(broken))
+    return ScenePlan(draw_scenes(clips, backgrounds, declared, drawing), sources, tuple(broken))
 
 
 def draw_scenes(
-    clips: Sequence[Clip], beds: Sequence[Bed], declared: Declaration, drawing: Drawing
+    clips: Sequence[ForegroundClip],
+    backgrounds: Sequence[Background],
+    declared: Declaration,
+    drawing: DrawSettings,
 ) -> list[Scene]:
     """This shard's scenes."""
     if drawing.count is None:
-        canvases = every_cut(beds, declared)
+        cuts = every_cut(backgrounds, declared)
     else:
-        canvases = drawn_cuts(beds, declared, count=drawing.count, seed=drawing.seed, prefix=drawing.prefix)
-    stock = Stock(clips)
-    return [
-        draw_scene(
-            canvas,
-            stock,
-            declared,
-            seed=drawing.seed,
-            sample_rate_hz=drawing.sample_rate_hz,
-            encoding=drawing.encoding,
+        cuts = drawn_cuts(
+            backgrounds, declared, count=drawing.count, seed=drawing.seed, prefix=drawing.prefix
         )
-        for canvas in part_of(canvases[: drawing.limit], drawing.shard)
+    index = ClipIndex(clips)
+    return [
+        draw_scene(cut, index, declared, drawing) for cut in part_of(cuts[: drawing.limit], drawing.shard)
     ]
 
 
@@ -159,12 +149,11 @@ def part_of(items: list[Item], shard: tuple[int, int]) -> list[Item]:
     return items[len(items) * index // count : len(items) * (index + 1) // count]
 
 
-def read_backgrounds(materials: Materials) -> tuple[Path, list[SourceRow]]:
+def read_backgrounds(selection: SourceSelection) -> tuple[Path, list[SourceRow]]:
     """The rows of all backgrounds and the one folder that their paths are relative to."""
-    columns = dict(materials.background_columns)
-    found = [read_sources(path, columns) for path in materials.backgrounds]
+    found = [read_sources(path, selection.background_columns) for path in selection.backgrounds]
     if len(found) == 1:
-        return materials.background_root or found[0][0], found[0][1]
+        return selection.background_root or found[0][0], found[0][1]
     root = common_root([folder for folder, _ in found])
     rows = []
     for folder, own in found:
@@ -173,12 +162,19 @@ def read_backgrounds(materials: Materials) -> tuple[Path, list[SourceRow]]:
     return root, rows
 
 
+def common_folder(sources: Sequence[Path]) -> Path | None:
+    """The folder that holds all sources, each a folder or a file; None without sources."""
+    return common_root([each if each.is_dir() else each.parent for each in sources]) if sources else None
+
+
 def common_root(folders: Sequence[Path]) -> Path:
     """The one folder, or the deepest folder that holds them all."""
     return folders[0] if len(folders) == 1 else Path(os.path.commonpath([f.resolve() for f in folders]))
 
 
-def refuse_shared(clips: Sequence[Clip], beds: Sequence[Bed], recipes: Sequence[Path]) -> None:
+def refuse_shared(
+    clips: Sequence[ForegroundClip], backgrounds: Sequence[Background], recipes: Sequence[Path]
+) -> None:
     """Refuse sources that another recipe uses, by their bytes.
 
     Raises:
@@ -188,17 +184,17 @@ def refuse_shared(clips: Sequence[Clip], beds: Sequence[Bed], recipes: Sequence[
         others = parse_recipe_bytes(*read_recipe_bytes(path))
         used = {scene.background.sha256 for scene in others}
         used |= {layer.sha256 for scene in others for layer in scene.foregrounds}
-        sources = [(clip.path, clip.sha256) for clip in clips] + [(bed.path, bed.sha256) for bed in beds]
-        for name, sha256 in sources:
-            if sha256 in used:
+        sources: list[ForegroundClip | Background] = [*clips, *backgrounds]
+        for source in sources:
+            if source.sha256 in used:
                 raise InputError(
-                    f"the source {name!r} is used in {path} too",
+                    f"the source {source.path!r} is used in {path} too",
                     where="--disjoint-from",
                     hint="splits share no source: leave it out with --where, --background-where or --split",
                 )
 
 
-def note_too_long(clips: Sequence[Clip], declared: Declaration, notices: Notices) -> None:
+def note_too_long(clips: Sequence[ForegroundClip], declared: Declaration, notices: Notices) -> None:
     """Count the clips that are longer than any recording and so are never drawn whole.
 
     Raises:

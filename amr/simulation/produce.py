@@ -11,16 +11,16 @@ import numpy.typing as npt
 from amr.errors import AmrError
 from amr.formats.recipes import Scene
 from amr.formats.streams import open_output
+from amr.processors import ordered_map
 from amr.simulation.folder import OutputFolder
-from amr.simulation.parallel import ordered_map
 from amr.simulation.render import encode, render_scene
-from amr.simulation.sources import Sources
+from amr.simulation.sources import SourceAudio
 
 Product = npt.NDArray[Any]
 """What a sink makes of a scene in a thread and stores in the first one."""
 
 
-class Sink(Protocol):
+class SceneSink(Protocol):
     """Where recordings go."""
 
     def is_done(self, scene: Scene) -> bool:
@@ -37,14 +37,14 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SceneOutcome:
     """A scene that is through: made now or before, or why it failed."""
 
     scene: Scene
     error: AmrError | None = None
 
 
-class AudioFiles:
+class AudioFileSink:
     """A sink of one audio file a scene, each complete when it appears.
 
     Args:
@@ -52,7 +52,7 @@ class AudioFiles:
         folder: where the files go.
     """
 
-    def __init__(self, sources: Sources, folder: OutputFolder) -> None:
+    def __init__(self, sources: SourceAudio, folder: OutputFolder) -> None:
         self._sources = sources
         self._folder = folder
 
@@ -60,7 +60,7 @@ class AudioFiles:
         return self._folder.is_done(scene)
 
     def prepare(self, scene: Scene) -> None:
-        """Render, encode and write in the worker's thread; files do not hang on one another."""
+        """Render, encode and write in the worker's thread; files are independent of each other."""
         data = encode(render_scene(scene, self._sources), scene.sample_rate_hz, scene.encoding)
         with open_output(self._folder.audio_path(scene), force=self._folder.replace) as file:
             file.write(data)
@@ -69,7 +69,7 @@ class AudioFiles:
         """Never called: nothing is left to do."""
 
 
-class Nothing:
+class NullSink:
     """The sink of ``--plan``: no sound is made."""
 
     def is_done(self, scene: Scene) -> bool:  # noqa: ARG002  # the protocol's
@@ -80,31 +80,26 @@ class Nothing:
     def keep(self, scene: Scene, product: Product) -> None: ...
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    scene: Scene
-    product: Product | None
-    error: AmrError | None
-
-
-def produce(scenes: Sequence[Scene], sink: Sink, *, workers: int, keep_going: bool) -> Iterator[Outcome]:
+def produce(
+    scenes: Sequence[Scene], sink: SceneSink, *, workers: int, keep_going: bool
+) -> Iterator[SceneOutcome]:
     """Every scene of a plan through a sink, in order.
 
     Raises:
         AmrError: a scene failed and ``keep_going`` is not set.
     """
 
-    def prepare(scene: Scene) -> _Prepared:
+    def prepare(scene: Scene) -> tuple[SceneOutcome, Product | None]:
         if sink.is_done(scene):
-            return _Prepared(scene, None, None)
+            return SceneOutcome(scene), None
         try:
-            return _Prepared(scene, sink.prepare(scene), None)
+            return SceneOutcome(scene), sink.prepare(scene)
         except AmrError as error:
-            return _Prepared(scene, None, error)
+            return SceneOutcome(scene, error), None
 
-    for prepared in ordered_map(prepare, scenes, workers):
-        if prepared.error is not None and not keep_going:
-            raise prepared.error
-        if prepared.product is not None:
-            sink.keep(prepared.scene, prepared.product)
-        yield Outcome(prepared.scene, prepared.error)
+    for outcome, product in ordered_map(prepare, scenes, workers):
+        if outcome.error is not None and not keep_going:
+            raise outcome.error
+        if product is not None:
+            sink.keep(outcome.scene, product)
+        yield outcome

@@ -25,6 +25,7 @@ from amr.formats.recipes import (
     check_relative,
     check_scene,
 )
+from amr.formats.untrusted.bounds import MOST_RECIPE_BYTES, require_length
 
 DURATION_S = 60.0
 SAMPLE_RATE_HZ = 32_000
@@ -45,8 +46,9 @@ def parse_published(data: bytes, name: str) -> list[dict[str, Any]]:
     """The entries of a list-form recipe.
 
     Raises:
-        InputError: it is not JSON, holds half of a character, or is not a list of objects.
+        InputError: it is too long, not JSON, holds half of a character, or is not a list of objects.
     """
+    require_length(data, name, MOST_RECIPE_BYTES)
     try:
         entries = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from amr.arrays import Float32Array, Int16Array
 from amr.errors import InputError
 from amr.formats.recipes import Scene
 from amr.simulation.mix import PlacedSound, mix, to_pcm16
-from amr.simulation.sources import Sources
+from amr.simulation.sources import SourceAudio
 
 
-def render_scene(scene: Scene, sources: Sources) -> npt.NDArray[np.int16]:
+def render_scene(scene: Scene, sources: SourceAudio) -> Int16Array:
     """The recording of a scene as 16-bit samples, ``(samples,)``.
 
     Raises:
@@ -40,7 +40,7 @@ def render_scene(scene: Scene, sources: Sources) -> npt.NDArray[np.int16]:
         raise InputError(error.what, where=f"{scene.vid}: {error.where}", hint=error.hint) from error
 
 
-def encode(samples: npt.NDArray[np.int16], rate_hz: int, encoding: str) -> bytes:
+def encode(samples: Int16Array, rate_hz: int, encoding: str) -> bytes:
     """A FLAC or WAV file of 16-bit mono samples, in memory; neither holds a date or a path."""
     file = io.BytesIO()
     subtype = "PCM_16"
@@ -48,7 +48,7 @@ def encode(samples: npt.NDArray[np.int16], rate_hz: int, encoding: str) -> bytes
     return file.getvalue()
 
 
-def decode_pcm16(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+def decode_pcm16(samples: Int16Array) -> Float32Array:
     """16-bit samples as the floats that a decoder makes of the encoded file: divided by 2 ** 15."""
-    decoded: npt.NDArray[np.float32] = samples.astype(np.float32) / np.float32(32768.0)
+    decoded: Float32Array = samples.astype(np.float32) / np.float32(32768.0)
     return decoded

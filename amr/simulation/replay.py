@@ -9,22 +9,22 @@ from amr.errors import InputError, UsageError
 from amr.formats.notices import Notices
 from amr.formats.recipes import ForegroundLayer, Scene, parse_recipe_bytes
 from amr.simulation import published
-from amr.simulation.plan import Drawing, part_of
-from amr.simulation.settings import PEAK_TRIM
-from amr.simulation.sources import Sources
+from amr.simulation.plan import part_of
+from amr.simulation.settings import PEAK_TRIM, DrawSettings
+from amr.simulation.sources import SourceAudio
 from amr.simulation.trim import trim_bounds
 
 TRIM_TOLERANCE_S = 1e-6
 
 
-def recipe_plan(
+def recipe_scenes(
     data: bytes,
     name: str,
     *,
-    sources: Sources | None,
+    sources: SourceAudio | None,
     encoding: str | None,
     qid_offset: int | None,
-    drawing: Drawing,
+    drawing: DrawSettings,
     notices: Notices,
 ) -> list[Scene]:
     """The scenes of a recipe of either form.
@@ -42,7 +42,7 @@ def recipe_plan(
         scenes = published_scenes(data, name, sources, encoding or "flac", qid_offset, notices)
     else:
         if qid_offset is not None:
-            raise UsageError("is for the published list-form recipes", where="--qid-offset")
+            raise UsageError("--qid-offset needs a published recipe in list form")
         scenes = parse_recipe_bytes(data, name)
         if encoding is not None and any(scene.encoding != encoding for scene in scenes):
             raise UsageError(f"the recipe says {scenes[0].encoding}", where="--audio-format")
@@ -51,7 +51,12 @@ def recipe_plan(
 
 
 def published_scenes(
-    data: bytes, name: str, sources: Sources | None, encoding: str, qid_offset: int | None, notices: Notices
+    data: bytes,
+    name: str,
+    sources: SourceAudio | None,
+    encoding: str,
+    qid_offset: int | None,
+    notices: Notices,
 ) -> list[Scene]:
     """The scenes of a list-form recipe, with the qids that the released annotations have."""
     entries = published.parse_published(data, name)
@@ -73,7 +78,7 @@ def published_scenes(
     )
 
 
-def complete(scenes: Sequence[Scene], sources: Sources) -> list[Scene]:
+def complete(scenes: Sequence[Scene], sources: SourceAudio) -> list[Scene]:
     """Scenes with every trim and hash filled in from the sources; those that have them stay as they are.
 
     Raises:
@@ -102,7 +107,7 @@ def complete(scenes: Sequence[Scene], sources: Sources) -> list[Scene]:
     ]
 
 
-def measure(layer: ForegroundLayer, sources: Sources, rate_hz: int) -> tuple[tuple[int, int], str]:
+def measure(layer: ForegroundLayer, sources: SourceAudio, rate_hz: int) -> tuple[tuple[int, int], str]:
     """The trim of a published foreground by the generator's rule, and its hash; kept for rendering.
 
     Raises:

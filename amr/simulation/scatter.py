@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from amr.moments import Moment
-from amr.simulation.canvas import Canvas
+from amr.moments import Span
+from amr.simulation.clip_index import ClipIndex, DrawnSound, crop_start_s
+from amr.simulation.cuts import BackgroundCut
 from amr.simulation.settings import Declaration
-from amr.simulation.stock import Sound, Stock, crop_start_s
-from amr.simulation.survey import Clip
+from amr.simulation.survey import ForegroundClip
 
 MAX_COVERAGE = 0.75
 """Share of a recording that several moments of one query may fill; 98 % of CASTELLA's queries fill less."""
@@ -22,8 +22,8 @@ MAX_TURNS = 8
 
 
 def draw_scatter(
-    rng: np.random.Generator, stock: Stock, canvas: Canvas, declared: Declaration
-) -> list[Sound]:
+    rng: np.random.Generator, index: ClipIndex, cut: BackgroundCut, declared: Declaration
+) -> list[DrawnSound]:
     """Queries and distractors, each a class of sound with its moments; classes may overlap, a class never.
 
     A moment longer than its clip is filled with several clips of the label, faded into each other.
@@ -31,23 +31,23 @@ def draw_scatter(
     num_queries = declared.queries.sample_int(rng)
     share = declared.distractor_share
     num_topics = num_queries + int(rng.poisson(num_queries * share / (1 - share)))
-    candidates = stock.topics(rng, canvas.bed.contains)
-    sounds: list[Sound] = []
+    candidates = index.topics(rng, cut.background.contains)
+    sounds: list[DrawnSound] = []
     for number in range(1, num_topics + 1):
-        lengths_s = draw_lengths(rng, declared, canvas.duration_s)
-        topic = fitting_topic(candidates, stock, max(lengths_s, default=0.0))
+        lengths_s = draw_lengths(rng, declared, cut.duration_s)
+        topic = fitting_topic(candidates, index, max(lengths_s, default=0.0))
         if topic is None:
             break
         clip, caption = topic
-        pool = stock.alike(clip)
+        pool = index.same_label(clip)
         if declared.length_s is None:
             lengths_s = [clip.duration_s] * len(lengths_s)
         level_db = declared.foreground_db.sample(rng)
-        for moment in place(rng, declared, lengths_s, canvas.duration_s):
+        for moment in place(rng, declared, lengths_s, cut.duration_s):
             for piece, part, crop_s in fill(rng, pool, moment, declared.fade_s):
                 query = number if number <= num_queries else None
                 sounds.append(
-                    Sound(
+                    DrawnSound(
                         piece, part.start_s, part.length_s, crop_s, declared.fade_s, level_db, query, caption
                     )
                 )
@@ -74,12 +74,12 @@ def draw_lengths(rng: np.random.Generator, declared: Declaration, duration_s: fl
 
 
 def fitting_topic(
-    candidates: Iterator[tuple[Clip, str]], stock: Stock, longest_s: float
-) -> tuple[Clip, str] | None:
+    candidates: Iterator[tuple[ForegroundClip, str]], index: ClipIndex, longest_s: float
+) -> tuple[ForegroundClip, str] | None:
     """The next class whose clips can fill the longest moment in a few turns; else the best passed."""
-    best: tuple[float, tuple[Clip, str]] | None = None
+    best: tuple[float, tuple[ForegroundClip, str]] | None = None
     for clip, caption in candidates:
-        reach_s = MAX_TURNS * max(other.duration_s for other in stock.alike(clip))
+        reach_s = MAX_TURNS * max(other.duration_s for other in index.same_label(clip))
         if best is None or reach_s > best[0]:
             best = (reach_s, (clip, caption))
         if reach_s >= longest_s:
@@ -89,7 +89,7 @@ def fitting_topic(
 
 def place(
     rng: np.random.Generator, declared: Declaration, lengths_s: Sequence[float], duration_s: float
-) -> list[Moment]:
+) -> list[Span]:
     """Moments of these lengths in this order, with drawn gaps between, somewhere in the recording.
 
     Gaps shrink together where there is not room for them; what still does not fit is left out.
@@ -106,14 +106,14 @@ def place(
     moments = []
     for length_s, gap_s in zip(kept, [*gaps_s, 0.0], strict=True):
         start_s = min(time_s, duration_s - length_s)
-        moments.append(Moment(start_s, start_s + length_s))
+        moments.append(Span(start_s, start_s + length_s))
         time_s = start_s + length_s + gap_s
     return moments
 
 
 def fill(
-    rng: np.random.Generator, pool: Sequence[Clip], moment: Moment, fade_s: float
-) -> Iterator[tuple[Clip, Moment, float]]:
+    rng: np.random.Generator, pool: Sequence[ForegroundClip], moment: Span, fade_s: float
+) -> Iterator[tuple[ForegroundClip, Span, float]]:
     """Clips of one class that together sound for a moment: (clip, where in the recording, crop's start)."""
     time_s = moment.start_s
     while True:
@@ -123,7 +123,7 @@ def fill(
         reach = np.array([min(clip.duration_s, left_s) for clip in pool])
         clip = pool[int(rng.choice(len(pool), p=reach / reach.sum()))]
         length_s = min(clip.duration_s, left_s)
-        yield clip, Moment(time_s, time_s + length_s), crop_start_s(rng, clip, length_s)
+        yield clip, Span(time_s, time_s + length_s), crop_start_s(rng, clip, length_s)
         if length_s >= left_s:
             return
         time_s += max(length_s - fade_s, length_s / 2)

@@ -87,8 +87,8 @@ def select(
     ]
     if not kept:
         splits = ", ".join(sorted({split_of(row) for row in rows})) if split is not None else ""
-        asked = f"; splits found: {splits}" if splits else ""
-        raise InputError(f"none of its {len(rows)} rows is left by --split and --where{asked}", where=name)
+        found = f"; splits found: {splits}" if splits else ""
+        raise InputError(f"none of its {len(rows)} rows is left by --split and --where{found}", where=name)
     return kept
 
 

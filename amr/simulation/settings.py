@@ -1,4 +1,4 @@
-"""What a simulation may be told: the declaration that scenes are drawn from, and its presets."""
+"""What decides a simulation: the declaration that scenes are drawn from, and its presets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from amr.errors import UsageError
-from amr.simulation.distributions import Distribution, exponential, fixed, uniform, weights
+from amr.simulation.distributions import Distribution, exponential, fixed, uniform
 
 LAYOUTS = ("sequence", "scatter")
 DEFAULT_RATE_HZ = 32_000
@@ -91,23 +91,44 @@ class Declaration:
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn; messages name the command line's options."""
         if self.duration_s.low <= 0 or self.duration_s.high > 24 * 3600:
-            raise UsageError("must be above 0 and at most a day", where="--duration")
+            raise UsageError("a recording lasts more than 0 s and at most a day", where="--duration")
         if self.background_hop_s <= 0:
-            raise UsageError("must be above 0", where="--background-hop")
+            raise UsageError("the step between cuts must be above 0", where="--background-hop")
         if self.gap_s.low < 0:
-            raise UsageError("must not be negative", where="--gap")
+            raise UsageError("a gap must not be negative", where="--gap")
         if self.length_s is not None and self.length_s.low <= 0:
-            raise UsageError("must be above 0", where="--length")
+            raise UsageError("a moment must be longer than 0 s", where="--length")
         if self.queries.low < 0 or self.occurrences.low < 1:
             raise UsageError("a recording has at least 0 queries, a query 1 moment", where="--queries")
         if not (0 <= self.distractor_share < 1 and 0 <= self.length_correlation <= 1):
-            raise UsageError("must be at least 0 and below 1", where="--distractors")
+            raise UsageError("a share must be at least 0 and below 1", where="--distractors")
         if self.annotation_step_s <= 0 or self.fade_s < 0 or self.absent < 0:
-            raise UsageError("must not be negative", where="--annotation-step, --fade, --absent")
+            raise UsageError("each of these must be 0 or more", where="--annotation-step, --fade, --absent")
+
+
+@dataclass(frozen=True)
+class DrawSettings:
+    """How many recordings, how named, which part of them.
+
+    Args:
+        seed: of every draw.
+        count: how many; None: one for every cut of every background.
+        prefix: of their names, where they are counted.
+        sample_rate_hz, encoding: of the recordings.
+        shard: which part of how many, from 0; parts follow each other.
+    """
+
+    seed: int = 0
+    count: int | None = None
+    prefix: str = "sim-"
+    sample_rate_hz: int = DEFAULT_RATE_HZ
+    encoding: str = "flac"
+    shard: tuple[int, int] = (0, 1)
+    limit: int | None = None
 
 
 def clotho_moment(law: str = "peak") -> Declaration:
-    """Clotho-Moment: as the released generator makes it (``peak``), or as its paper tells it (``power``)."""
+    """Clotho-Moment: as the released generator makes it (``peak``), or as its paper says (``power``)."""
     if law == "power":
         return Declaration(fade_s=0.0)
     return Declaration(law="peak", trim=PEAK_TRIM, fade_s=0.0, level_keys=True)
@@ -129,8 +150,8 @@ def castella_like(law: str = "power") -> Declaration:
         background_db=uniform(-20.0, -5.0),
         length_s=castella.LENGTH_S,
         length_correlation=castella.LENGTH_CORRELATION,
-        queries=weights(castella.QUERIES),
-        occurrences=weights(castella.OCCURRENCES),
+        queries=castella.QUERIES,
+        occurrences=castella.OCCURRENCES,
         distractor_share=0.2,
     )
 

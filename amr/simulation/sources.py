@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import Float32Array
+from amr.audio.names import as_spelt
 from amr.errors import InputError, UsageError
+from amr.formats.notices import Notices
 from amr.formats.recipes import BackgroundLayer, ForegroundLayer
 from amr.simulation import decode, mix
 from amr.simulation.paths import inside
 from amr.simulation.store import Once, SampleStore
 
-FloatArray = npt.NDArray[np.float32]
 WHOLE_BACKGROUND_S = 600.0
 """Backgrounds up to this long are decoded once and kept; of longer ones each scene reads its part.
 
 Part of the rule that decides a scene's bytes: a lossy file that is entered in the middle need not decode to
-the same samples, so the choice hangs on the source alone and never on what is in the store.
+the same samples, so the choice depends on the source alone and never on what is in the store.
 """
 TURN_FADE_S = 0.5
 """Overlap of end and beginning of a background that goes round."""
@@ -29,7 +31,7 @@ TURN_FADE_S = 0.5
 class DecodedClip:
     """A foreground file, read: its samples at its own rate, and its hash."""
 
-    samples: FloatArray
+    samples: Float32Array
     sample_rate_hz: int
     sha256: str
 
@@ -44,7 +46,7 @@ class BackgroundFile:
     is_long: bool
 
 
-class Sources:
+class SourceAudio:
     """Foreground and background folders and what was prepared of them; safe to use from several threads.
 
     Args:
@@ -56,8 +58,18 @@ class Sources:
         self._foregrounds = foregrounds
         self._backgrounds = backgrounds
         self._store = store
+        self._remarks: set[tuple[str, str]] = set()
         self._files: Once[BackgroundFile] = Once()
         self._hashes: Once[str] = Once()
+
+    def _remark(self, relative: str, what: str) -> None:
+        self._remarks.add((relative, what))
+
+    def move_remarks(self, notices: Notices) -> None:
+        """Count what was odd about the files that were read up to now."""
+        for relative, what in sorted(self._remarks):
+            notices.add(what, relative)
+        self._remarks.clear()
 
     def foreground_path(self, relative: str) -> Path:
         """A foreground's file; see :func:`amr.simulation.paths.inside` for the errors."""
@@ -73,16 +85,16 @@ class Sources:
 
     def has_foreground(self, relative: str) -> bool:
         """Whether a file stands under this path."""
-        return self._foregrounds is not None and (self._foregrounds / relative).is_file()
+        return self._foregrounds is not None and as_spelt(self._foregrounds / relative).is_file()
 
     def has_background(self, relative: str) -> bool:
         """Whether a file stands under this path."""
-        return self._backgrounds is not None and (self._backgrounds / relative).is_file()
+        return self._backgrounds is not None and as_spelt(self._backgrounds / relative).is_file()
 
     def read_clip(self, relative: str) -> DecodedClip:
         """A foreground file, read and decoded now."""
         path = self.foreground_path(relative)
-        samples, rate_hz = decode.decode_whole(path)
+        samples, rate_hz = decode.decode_whole(path, partial(self._remark, relative))
         return DecodedClip(samples, rate_hz, decode.file_sha256(path))
 
     def keep_clip(self, relative: str, clip: tuple[int, int], decoded: DecodedClip, rate_hz: int) -> None:
@@ -91,7 +103,7 @@ class Sources:
             (relative, clip, rate_hz, decoded.sha256), lambda: _prepared(decoded, clip, rate_hz, relative)
         )
 
-    def sound(self, layer: ForegroundLayer, rate_hz: int) -> FloatArray:
+    def sound(self, layer: ForegroundLayer, rate_hz: int) -> Float32Array:
         """The samples of a foreground layer as they go into the mixture, ``(samples,)`` at ``rate_hz``.
 
         Raises:
@@ -108,13 +120,13 @@ class Sources:
         length = round(layer.duration_s * rate_hz)
         if first + length > len(whole) + 2:  # two samples of rounding between seconds and both rates
             raise InputError(
-                f"sounds {len(whole) / rate_hz:.3f} s after trimming, the recipe asks for "
+                f"has {len(whole) / rate_hz:.3f} s of sound after trimming, the recipe needs "
                 f"{layer.crop_start_s:g} to {layer.crop_start_s + layer.duration_s:g} s",
                 where=layer.path,
             )
         return mix.fade_ends(whole[first : first + length], round(layer.fade_s * rate_hz))
 
-    def background(self, layer: BackgroundLayer, duration_s: float, rate_hz: int) -> FloatArray:
+    def background(self, layer: BackgroundLayer, duration_s: float, rate_hz: int) -> Float32Array:
         """The background of a scene, ``(samples,)`` at ``rate_hz``, cut at its own rate and then resampled.
 
         Raises:
@@ -151,14 +163,15 @@ class Sources:
     def _open_background(self, relative: str) -> BackgroundFile:
         """Its length: by the header of a long one; others are decoded, for headers may be wrong, and kept."""
         path = self.background_path(relative)
-        header = decode.long_header(path, WHOLE_BACKGROUND_S)
+        on_remark = partial(self._remark, relative)
+        header = decode.long_header(path, WHOLE_BACKGROUND_S, on_remark)
         if header is not None:
             return BackgroundFile(path, *header, is_long=True)
-        samples, rate_hz = decode.decode_whole(path)
+        samples, rate_hz = decode.decode_whole(path, on_remark)
         self._store.get(path, lambda: samples)
         return BackgroundFile(path, len(samples), rate_hz, is_long=False)
 
-    def _whole(self, source: BackgroundFile) -> FloatArray:
+    def _whole(self, source: BackgroundFile) -> Float32Array:
         return self._store.get(source.path, lambda: decode.decode_whole(source.path)[0])
 
     def _verified(self, layer: ForegroundLayer) -> DecodedClip:
@@ -167,7 +180,7 @@ class Sources:
         return decoded
 
 
-def _prepared(decoded: DecodedClip, clip: tuple[int, int], rate_hz: int, name: str) -> FloatArray:
+def _prepared(decoded: DecodedClip, clip: tuple[int, int], rate_hz: int, name: str) -> Float32Array:
     """The kept part of a clip at the mixture's rate; trimmed first, as the released generator does."""
     if clip[1] > len(decoded.samples):
         raise InputError(
@@ -178,7 +191,7 @@ def _prepared(decoded: DecodedClip, clip: tuple[int, int], rate_hz: int, name: s
     return prepared.copy() if prepared is kept and kept.base is not None else prepared
 
 
-def fit(samples: FloatArray, length: int) -> FloatArray:
+def fit(samples: Float32Array, length: int) -> Float32Array:
     """Exactly ``length`` samples: resampling may give one more or less; zeros are added at the end."""
     if len(samples) >= length:
         return samples[:length]

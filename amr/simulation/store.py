@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from amr.arrays import Float32Array
+from amr.formats.streams import named_in_errors
+
 Value = TypeVar("Value")
 DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
 
@@ -56,9 +57,9 @@ class SampleStore:
         self._spill: BinaryIO | None = None
         self._spill_bytes = 0
         self._held_bytes = 0
-        self._arrays: Once[FloatArray | tuple[int, int]] = Once()
+        self._arrays: Once[Float32Array | tuple[int, int]] = Once()
 
-    def get(self, key: Hashable, make: Callable[[], FloatArray]) -> FloatArray:
+    def get(self, key: Hashable, make: Callable[[], Float32Array]) -> Float32Array:
         """The samples of ``key``, read-only; ``make`` is called the first time only."""
         kept = self._arrays.get(key, lambda: self._keep(make()))
         return self._read(*kept) if isinstance(kept, tuple) else kept
@@ -74,7 +75,7 @@ class SampleStore:
         if self._spill is not None:
             self._spill.close()
 
-    def _keep(self, samples: FloatArray) -> FloatArray | tuple[int, int]:
+    def _keep(self, samples: Float32Array) -> Float32Array | tuple[int, int]:
         """The array itself, or where in the temporary file it lies: ``(first byte, bytes)``."""
         with self._lock:
             if self._held_bytes + samples.nbytes <= self._memory_bytes:
@@ -87,11 +88,12 @@ class SampleStore:
             self._spill_bytes += samples.nbytes
         data = samples.tobytes()
         done = 0
-        while done < len(data):
-            done += os.pwrite(file.fileno(), data[done:], first + done)
+        with named_in_errors(self._folder or tempfile.gettempdir()):
+            while done < len(data):
+                done += os.pwrite(file.fileno(), data[done:], first + done)
         return first, len(data)
 
-    def _read(self, first: int, num_bytes: int) -> FloatArray:
+    def _read(self, first: int, num_bytes: int) -> Float32Array:
         assert self._spill is not None
         data = bytearray(num_bytes)
         done = 0

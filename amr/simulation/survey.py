@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from amr.arrays import BoolArray
 from amr.errors import AmrError, InputError
 from amr.formats.notices import Notices
+from amr.processors import ordered_map
 from amr.simulation.settings import TrimRule
-from amr.simulation.sources import Sources
+from amr.simulation.sources import SourceAudio
 from amr.simulation.tables import SourceRow
 from amr.simulation.trim import sounding_blocks, trim_bounds
 
-Result = TypeVar("Result")
-OrderedMap = Callable[[Callable[[SourceRow], Result], Iterable[SourceRow]], Iterable[Result]]
-"""How rows are gone through: like ``map``, perhaps with several threads, results in order."""
-
 
 @dataclass(frozen=True)
-class Clip:
+class ForegroundClip:
     """A foreground that can be drawn.
 
     Args:
@@ -41,17 +35,17 @@ class Clip:
     label: str
     bounds: tuple[int, int]
     duration_s: float
-    sounding: npt.NDArray[np.bool_] = field(compare=False)
+    sounding: BoolArray = field(compare=False)
 
 
 @dataclass(frozen=True)
-class Bed:
+class Background:
     """A background that can be drawn.
 
     Args:
         path, sha256: relative to the background folder; of the file.
         name: what recordings made on it are called after.
-        contains: labels that may be heard in it and are never queries on it.
+        contains: labels that it may contain, which are never queries on it.
         duration_s: of the whole file.
     """
 
@@ -63,8 +57,8 @@ class Bed:
 
 
 def survey_clip(
-    row: SourceRow, sources: Sources, trim: TrimRule, keep_rate_hz: int | None
-) -> Clip | tuple[str, str]:
+    row: SourceRow, sources: SourceAudio, trim: TrimRule, keep_rate_hz: int | None
+) -> ForegroundClip | tuple[str, str]:
     """A clip that can be drawn, or why not and where; ``keep_rate_hz``: prepare it for rendering at it.
 
     Raises:
@@ -81,7 +75,7 @@ def survey_clip(
         return "foreground of digital silence, left out", row.path
     if keep_rate_hz is not None:
         sources.keep_clip(row.path, (first, last), decoded, keep_rate_hz)
-    return Clip(
+    return ForegroundClip(
         path=row.path,
         sha256=decoded.sha256,
         captions=row.captions,
@@ -94,14 +88,14 @@ def survey_clip(
 
 def survey_clips(
     rows: Iterable[SourceRow],
-    sources: Sources,
+    sources: SourceAudio,
     trim: TrimRule,
     *,
     keep_rate_hz: int | None,
-    ordered_map: OrderedMap[Clip | tuple[str, str] | AmrError],
+    workers: int,
     keep_going: bool,
     notices: Notices,
-) -> tuple[list[Clip], list[AmrError]]:
+) -> tuple[list[ForegroundClip], list[AmrError]]:
     """The clips that can be drawn, in table order, and what was wrong with broken ones.
 
     Silent and too short ones are left out and counted in ``notices``.
@@ -110,16 +104,16 @@ def survey_clips(
         AmrError: a broken or missing clip without ``keep_going``; or nothing is left.
     """
 
-    def look(row: SourceRow) -> Clip | tuple[str, str] | AmrError:
+    def look(row: SourceRow) -> ForegroundClip | tuple[str, str] | AmrError:
         try:
             return survey_clip(row, sources, trim, keep_rate_hz)
         except AmrError as error:
             return error
 
-    clips: list[Clip] = []
+    clips: list[ForegroundClip] = []
     broken: list[AmrError] = []
-    for found in ordered_map(look, rows):
-        if isinstance(found, Clip):
+    for found in ordered_map(look, rows, workers):
+        if isinstance(found, ForegroundClip):
             clips.append(found)
         elif isinstance(found, tuple):
             notices.add(*found)
@@ -127,27 +121,29 @@ def survey_clips(
             broken.append(found)
         else:
             raise found
+    sources.move_remarks(notices)
     if not clips:
         raise InputError("no foreground can be used", hint="see the warnings above for why")
     return clips, broken
 
 
-def survey_beds(
+def survey_backgrounds(
     rows: Sequence[SourceRow],
-    sources: Sources,
+    sources: SourceAudio,
     shortest_s: float,
     *,
     repeat_short: bool,
-    ordered_map: OrderedMap[tuple[float, str]],
+    workers: int,
     notices: Notices,
-) -> list[Bed]:
+) -> list[Background]:
     """The backgrounds that can be drawn, in table order; shorter ones are counted unless repeated.
 
     Raises:
         AmrError: a background is broken or missing, two have one name, or none is long enough.
     """
-    beds: dict[str, Bed] = {}
-    facts = ordered_map(lambda row: sources.background_facts(row.path), rows)
+    backgrounds: dict[str, Background] = {}
+    facts = list(ordered_map(lambda row: sources.background_facts(row.path), rows, workers))
+    sources.move_remarks(notices)
     for row, (duration_s, sha256) in zip(rows, facts, strict=True):
         if duration_s < shortest_s and not repeat_short:
             notices.add(
@@ -155,11 +151,11 @@ def survey_beds(
             )
             continue
         name = row.path.rpartition(".")[0].replace("/", "_")
-        other = beds.setdefault(name, Bed(row.path, sha256, name, row.contains, duration_s))
+        other = backgrounds.setdefault(name, Background(row.path, sha256, name, row.contains, duration_s))
         if other.path != row.path:
             raise InputError(
                 f"{row.path!r} and {other.path!r} would give recordings of one name", where=row.where
             )
-    if not beds:
+    if not backgrounds:
         raise InputError(f"no background of {shortest_s:g} s or more", hint="try --short-background repeat")
-    return list(beds.values())
+    return list(backgrounds.values())

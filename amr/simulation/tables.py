@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amr.audio.files import is_sound
+from amr.audio.names import audio_extension
 from amr.errors import InputError, UsageError
-from amr.formats.jsonl import parse_lines
+from amr.formats.jsonl import is_array, is_idle, parse_lines
 from amr.formats.recipes import check_relative
 from amr.formats.streams import display_name, open_input
+from amr.formats.tables import table_rows
+from amr.formats.untrusted.bounds import read_whole
 
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "file": ("file_name", "file", "filename", "path", "audio"),
@@ -27,15 +30,14 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
 """What is looked for, under which names, the first that is there; ``--column WHAT=NAME`` says otherwise."""
 
 NUMBERED_CAPTION = re.compile(r"caption_?\d+")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CAPTION_SEPARATOR = "|"
 LABEL_SEPARATORS = re.compile(r"[;|]")
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"})
-csv.field_size_limit(16 * 1024 * 1024)
 
 
 @dataclass(frozen=True)
 class SourceRow:
-    """One source as its table tells it.
+    """One row of a table of sources.
 
     Args:
         path: relative to the source folder.
@@ -44,7 +46,7 @@ class SourceRow:
         label: class of the sound; empty where unknown.
         group: recording it was cut from; its own path where unknown.
         split: as the table says; empty where it does not.
-        contains: labels that may be heard in a background.
+        contains: labels that a background may contain.
         values: every column as text, for ``--where``.
     """
 
@@ -58,7 +60,7 @@ class SourceRow:
     values: dict[str, str]
 
 
-def read_sources(source: Path, columns: dict[str, str]) -> tuple[Path, list[SourceRow]]:
+def read_sources(source: Path, columns: Mapping[str, str]) -> tuple[Path, list[SourceRow]]:
     """The folder that paths are relative to, and the rows of a table or of a folder of audio.
 
     A folder with one CSV in it is read through that CSV, else by its audio files, sorted by path; of an audio
@@ -76,7 +78,7 @@ def read_sources(source: Path, columns: dict[str, str]) -> tuple[Path, list[Sour
             names = ", ".join(path.name for path in tables[:4])
             raise InputError(f"holds {len(tables)} CSV files ({names}); name the one", where=source)
         return source, read_table(tables[0], columns) if tables else list_folder(source)
-    if source.suffix.lower() in AUDIO_SUFFIXES:
+    if audio_extension(source.name):
         return source.parent, [row_of({"file": source.name}, str(source), {"file": "file"})]
     return (Path() if str(source) == "-" else source.parent), read_table(source, columns)
 
@@ -87,24 +89,25 @@ def list_folder(folder: Path) -> list[SourceRow]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+            if not name.startswith(".") and is_sound(Path(parent) / name):
                 found.append((Path(parent) / name).relative_to(folder).as_posix())
     if not found:
         raise InputError("no audio file in this folder", where=folder)
     return [row_of({"file": path}, str(folder), {"file": "file"}) for path in sorted(found)]
 
 
-def read_table(source: Path, columns: dict[str, str]) -> list[SourceRow]:
+def read_table(source: Path, columns: Mapping[str, str]) -> list[SourceRow]:
     """The rows of a CSV or a JSONL.
 
     Args:
-        source: ``-`` is standard input; what begins with ``{`` is JSONL.
+        source: ``-`` is standard input; what begins with ``{``, or a JSON array, is JSONL.
         columns: what -> column name, where :data:`COLUMN_NAMES` is not to decide.
     """
     name = display_name(source)
     with open_input(source) as file:
-        data = file.read()
-    is_jsonl = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        data = read_whole(file, name)
+    first = next((line for line in data.removeprefix(BYTE_ORDER_MARK).split(b"\n") if not is_idle(line)), b"")
+    is_jsonl = first.lstrip().startswith(b"{") or is_array(first)
     records = parse_lines(io.BytesIO(data), name) if is_jsonl else csv_records(data, name)
     return unique_files(rows_of(records, name, columns), name)
 
@@ -120,19 +123,15 @@ def csv_records(data: bytes, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("is not UTF-8 text", where=f"{name}:{line}", hint="save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
-    try:
-        for fields in reader:
-            if not header:
-                header = checked_header(fields, name)
-            elif fields:
-                if len(fields) != len(header):
-                    found = f"{len(fields)} fields, the header has {len(header)}"
-                    raise InputError(f"has {found}", where=f"{name}:{reader.line_num}")
-                yield reader.line_num, dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise InputError(f"is not CSV: {error}", where=f"{name}:{reader.line_num}") from error
+    for line, fields in table_rows(text, name):
+        if not header:
+            header = checked_header(fields, name)
+        elif len(fields) == len(header):
+            yield line, dict(zip(header, fields, strict=True))
+        else:
+            found = f"{len(fields)} fields, the header has {len(header)}"
+            raise InputError(f"has {found}", where=f"{name}:{line}")
     if not header:
         raise InputError("is empty, expected a CSV with a header or a JSONL", where=name)
 
@@ -147,7 +146,7 @@ def checked_header(fields: list[str], name: str) -> list[str]:
 
 
 def rows_of(
-    records: Iterable[tuple[int, dict[str, Any]]], name: str, columns: dict[str, str]
+    records: Iterable[tuple[int, dict[str, Any]]], name: str, columns: Mapping[str, str]
 ) -> Iterator[SourceRow]:
     """Source rows of a table's records; the first record decides which column is what."""
     chosen: dict[str, str] = {}
@@ -156,7 +155,7 @@ def rows_of(
         yield row_of(record, f"{name}:{number}", chosen)
 
 
-def choose_columns(header: list[str], columns: dict[str, str], name: str) -> dict[str, str]:
+def choose_columns(header: list[str], columns: Mapping[str, str], name: str) -> dict[str, str]:
     """Which column holds what: ``{"file": "file_name", ...}``.
 
     Raises:
@@ -191,7 +190,9 @@ def row_of(record: dict[str, Any], where: str, chosen: dict[str, str]) -> Source
     text = {what: values.get(column, "").strip() for what, column in chosen.items()}
     if not text["file"]:
         raise InputError("names no file", where=where)
-    path = os.path.normpath(check_relative(text["file"], where))
+    path = os.path.normpath(
+        check_relative(values[chosen["file"]], where)
+    )  # Clotho's names begin with a blank
     return SourceRow(
         path=path,
         where=where,

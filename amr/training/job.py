@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import torch
 from torch import Tensor
 
 from amr.encoders.base import EncoderIdentity
-from amr.errors import AmrError, ExitCode, InputError
+from amr.errors import AmrError, ExitCode, InputError, StoppedError
 from amr.models.build import Network, build_network
-from amr.models.checkpoint import shape_problem
-from amr.models.frame_network import FrameNetwork
-from amr.training.corpus import Corpus
+from amr.models.checkpoint import shapes_of
+from amr.models.frames.network import FrameNetwork
+from amr.models.model_file import shape_problem
+from amr.training.dataset import Dataset
 from amr.training.measure import measure
-from amr.training.plan import Plan
+from amr.training.plan import TrainingPlan
 
-Report = Callable[[Mapping[str, Any]], None]
+OnRecord = Callable[[Mapping[str, Any]], None]
+"""Called with a record of each epoch (``event: epoch``), and now and then inside it (``event: step``)."""
 
 
 class LossNotFiniteError(AmrError):
@@ -28,23 +31,29 @@ class LossNotFiniteError(AmrError):
     exit_code = ExitCode.BAD_INPUT
 
 
-class StoppedError(AmrError):
-    """The run was asked to stop, and can be resumed."""
+class RunStoppedError(StoppedError):
+    """``should_stop`` said so; the run can be resumed."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 def never() -> bool:
-    """Nobody asks to stop."""
+    """Do not stop."""
     return False
 
 
-def nobody(record: Mapping[str, Any]) -> None:
-    """Nobody listens to a report."""
+def require_going_on(should_stop: Callable[[], bool]) -> None:
+    """Raises ``RunStoppedError`` where a run is to stop that has not begun: there is no state to leave."""
+    if should_stop():
+        raise RunStoppedError("stopped before the first step")
+
+
+def ignore(record: Mapping[str, Any]) -> None:
+    """For callers who do not want to know."""
 
 
 @dataclass(frozen=True)
-class Files:
+class RunFiles:
     """Where a run writes. The log and the state stand beside the model.
 
     Args:
@@ -63,7 +72,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What a run works with.
 
     Args:
@@ -76,26 +85,26 @@ class Job:
         start: weights to start from; None for random ones.
         store: type of the numbers in the model file.
         save_every_s: seconds after which the state is written anew.
-        should_stop: asked after each step whether to stop and leave a state.
-        report: told of each epoch (``event: epoch``) and of progress inside it (``event: step``).
+        should_stop: asked after each chunk of a batch whether to stop and leave a state.
+        on_record: called on the way.
     """
 
-    plan: Plan
-    train: Corpus
-    validation: Corpus | None
+    plan: TrainingPlan
+    train: Dataset
+    validation: Dataset | None
     encoder: EncoderIdentity
-    files: Files
+    files: RunFiles
     history: tuple[str, ...] = ()
     data_sha256: Mapping[str, str] = field(default_factory=dict)
     start: Mapping[str, Tensor] | None = None
     store: torch.dtype = torch.float32
     save_every_s: float = 60.0
     should_stop: Callable[[], bool] = never
-    report: Report = nobody
+    on_record: OnRecord = ignore
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended.
 
     Args:
@@ -109,7 +118,7 @@ class Outcome:
     epochs: int
 
 
-def new_network(job: Job, device: torch.device) -> Network:
+def new_network(job: TrainingJob, device: torch.device) -> Network:
     """The network at its start: random from the seed, or the weights of another model.
 
     Raises:
@@ -118,16 +127,17 @@ def new_network(job: Job, device: torch.device) -> Network:
     torch.manual_seed(job.plan.training.seed)
     network = build_network(job.plan.network)
     if job.start is not None:
-        problem = shape_problem(network, {name: tuple(w.shape) for name, w in job.start.items()})
+        problem = shape_problem(shapes_of(network), {name: tuple(w.shape) for name, w in job.start.items()})
         if problem:
             raise InputError(f"the model to start from does not fit: {problem}", where="--init")
         network.load_state_dict(dict(job.start))
-    elif isinstance(network, FrameNetwork):
-        measure(network, job.train)
+    is_new = job.start is None
+    if isinstance(network, FrameNetwork) and (is_new or job.plan.training.measure_anew):
+        measure(network, job.train, partial(require_going_on, job.should_stop), whiten=is_new)
     return network.to(device)
 
 
-def require_metric(validation: Corpus, metric: str) -> None:
+def require_metric(validation: Dataset, metric: str) -> None:
     """Refuse a figure that the validation data cannot give.
 
     Raises:

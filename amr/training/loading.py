@@ -1,26 +1,27 @@
-"""From annotations and feature files to a :class:`Corpus`; what is missing or broken is named."""
+"""From annotations and feature files to a :class:`Dataset`; what is missing or broken is named."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from amr.arrays import Float32Array, Int64Array
 from amr.encoders.base import Encoder
 from amr.encoders.stored import stored_identity
-from amr.errors import InputError
+from amr.errors import InputError, MissingError
 from amr.formats.annotations import Annotation, is_moment
-from amr.formats.features import FeatureReader
+from amr.formats.features.base import FeatureReader
 from amr.formats.notices import Notices
-from amr.training.corpus import Corpus, Packed
-from amr.training.draws import IntArray
-from amr.training.similarity import joint_space
+from amr.training.dataset import Dataset, PackedVectors, fingerprint
+from amr.training.job import never, require_going_on
+from amr.training.similarity import joint_features
+from amr.training.with_kinds import with_kinds
 
 SHOWN = 5
 """Ids that a message about missing features names."""
@@ -40,12 +41,20 @@ class LoadOptions:
         on_broken: called with what is missing or broken, which is then left out; None: that ends it.
         joint_encoder: takes frames and texts into the joint space, for networks that take similarities.
         similarity_channels: curves a frame that the network takes.
+        curve_kinds: of ``CURVE_KINDS``, for networks that are given nothing but curves.
+        should_stop: asked before each recording, text and block of frames.
     """
 
     memory_bytes: int
     on_broken: OnBroken | None = None
     joint_encoder: Encoder | None = None
     similarity_channels: int = 0
+    curve_kinds: tuple[str, ...] = ()
+    should_stop: Callable[[], bool] = never
+
+    def require_going_on(self) -> None:
+        """Raises ``RunStoppedError`` where the work is to stop; there is nothing to go on with yet."""
+        require_going_on(self.should_stop)
 
     def broken(self, error: InputError) -> None:
         """Hand an error on, or end with it."""
@@ -54,15 +63,16 @@ class LoadOptions:
         self.on_broken(error)
 
 
-def load_corpus(
+def load_dataset(
     annotations: Sequence[Annotation], features: FeatureReader, options: LoadOptions, notices: Notices
-) -> Corpus:
+) -> Dataset:
     """Read all that training or validation needs.
 
     Raises:
         InputError: recordings or queries have no features, or features that are not finite numbers; or no
             annotation is left.
     """
+    annotations = [replace(each, vid=features.spelt(each.vid)) for each in annotations]
     annotations = with_features(annotations, features, options)
     annotations = with_text(annotations, features, options)
     vids = list(dict.fromkeys(annotation.vid for annotation in annotations))
@@ -73,14 +83,15 @@ def load_corpus(
     number = {vid: index for index, vid in enumerate(vids)}
     durations_s = np.array([features.duration_s(vid) for vid in vids], dtype=np.float64)
     annotations, windows = with_windows(annotations, lambda vid: float(durations_s[number[vid]]), notices)
-    tokens, pooled, wordings = pack_tokens(annotations, features, frames.values.dtype)
+    tokens, pooled, wordings = pack_tokens(annotations, features, frames.values.dtype, options)
     meaning, meanings = number_meanings(annotations)
     encoder, channels = options.joint_encoder, options.similarity_channels
     joint = None
     if encoder is not None:
-        joint = joint_space(encoder, frames.values.numpy(), frames.start, pooled, channels)
+        values = frames.values.numpy()
+        joint = joint_features(encoder, values, frames.start, pooled, channels, options.require_going_on)
     recording = np.array([number[annotation.vid] for annotation in annotations], dtype=np.int64)
-    return Corpus(
+    dataset = Dataset(
         frames=frames,
         recordings=vids,
         durations_s=durations_s,
@@ -92,13 +103,14 @@ def load_corpus(
         windows_start=offsets([len(rows) for rows in windows]),
         windows_s=np.array([row for rows in windows for row in rows], dtype=np.float64).reshape(-1, 2),
         meaning=meaning,
-        heard=np.unique(recording * meanings + meaning),
+        annotated=np.unique(recording * meanings + meaning),
         meanings=meanings,
         annotations=annotations,
         joint=joint,
         encoder=stored_identity(features),
-        sha256=fingerprint(frames.values, tokens.values),
+        sha256=fingerprint(frames.values, tokens.values, on_block=options.require_going_on),
     )
+    return with_kinds(dataset, options.curve_kinds) if options.curve_kinds else dataset
 
 
 def with_features(
@@ -131,7 +143,7 @@ def with_text(
     Raises:
         InputError: some have none; the first few are named.
     """
-    has = [features.has_text(asked(annotation), qid=annotation.qid) for annotation in annotations]
+    has = [features.has_text(query_text(annotation), qid=annotation.qid) for annotation in annotations]
     missing = list(dict.fromkeys(a.query for a, there in zip(annotations, has, strict=True) if not there))
     if missing:
         options.broken(
@@ -144,7 +156,7 @@ def with_text(
     return [annotation for annotation, there in zip(annotations, has, strict=True) if there]
 
 
-def asked(annotation: Annotation) -> str:
+def query_text(annotation: Annotation) -> str:
     """An annotation's query as feature files name it: published ones end in a blank here and there."""
     return annotation.query.strip()
 
@@ -156,7 +168,7 @@ def listing(names: Sequence[str]) -> str:
 
 def pack_frames(
     features: FeatureReader, vids: Sequence[str], options: LoadOptions
-) -> tuple[Packed, set[str]]:
+) -> tuple[PackedVectors, set[str]]:
     """The frames of ``vids`` in one tensor, and the recordings among them that are broken."""
     start = offsets([features.num_frames(vid) for vid in vids])
     dtype = features.packed([]).frames.dtype
@@ -164,18 +176,17 @@ def pack_frames(
     place = {vid: index for index, vid in enumerate(vids)}
     broken = set()
     for vid, frames in each_recording(features, vids):
+        options.require_going_on()
         problem = frames_problem(frames)
         if problem:
             broken.add(vid)
             options.broken(InputError(f"recording {vid!r} {problem}", where=features.name))
         else:
             values[start[place[vid]] : start[place[vid] + 1]] = frames
-    return Packed(torch.from_numpy(values), start), broken
+    return PackedVectors(torch.from_numpy(values), start), broken
 
 
-def each_recording(
-    features: FeatureReader, vids: Sequence[str]
-) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+def each_recording(features: FeatureReader, vids: Sequence[str]) -> Iterator[tuple[str, Float32Array]]:
     """The frames of ``vids``: in one sequential read where most of the file is wanted, else one by one."""
     if 2 * len(vids) < len(features):
         yield from ((vid, features.frames(vid)) for vid in vids)
@@ -184,7 +195,7 @@ def each_recording(
     yield from ((recording.id, recording.frames) for recording in features if recording.id in wanted)
 
 
-def frames_problem(frames: npt.NDArray[np.float32]) -> str:
+def frames_problem(frames: Float32Array) -> str:
     """Why frames cannot be trained on, or nothing."""
     if len(frames) == 0:
         return "has no frames"
@@ -200,32 +211,47 @@ def allocate(
     """An array in memory or, where it is larger than ``memory_bytes``, mapped from a scratch file.
 
     The scratch file lies in the folder for temporary files ($TMPDIR) and is gone when the process ends,
-    however it ends.
+    however it ends. Its room is taken at once: a mapped file that grows on a full disk is the end of the
+    process.
+
+    Raises:
+        MissingError: there is no room for it.
     """
-    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= memory_bytes:
+    num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if num_bytes <= memory_bytes:
         return np.zeros(shape, dtype=dtype)
     with tempfile.TemporaryFile() as scratch:
-        return np.memmap(scratch, dtype=dtype, mode="w+", shape=shape)
+        try:
+            os.posix_fallocate(scratch.fileno(), 0, num_bytes)
+        except OSError as error:
+            raise MissingError(
+                f"no room for {num_bytes / 1e9:.3g} GB of features ({error.strerror}); "
+                f"--memory holds {memory_bytes / 1e9:.3g} GB",
+                where=tempfile.gettempdir(),
+                hint="make room, set TMPDIR to a folder on a larger disk, or give more --memory",
+            ) from error
+        return np.memmap(scratch, dtype=dtype, mode="r+", shape=shape)
 
 
 def pack_tokens(
-    annotations: Sequence[Annotation], features: FeatureReader, dtype: torch.dtype
-) -> tuple[Packed, npt.NDArray[np.float32], list[IntArray]]:
+    annotations: Sequence[Annotation], features: FeatureReader, dtype: torch.dtype, options: LoadOptions
+) -> tuple[PackedVectors, Float32Array, list[Int64Array]]:
     """The tokens of every text, its pooled vector ``(texts, text_dim)``, and the texts of each annotation.
 
     An annotation's own query is its first.
 
     Further wordings stand in an annotation's ``paraphrases``; those without text features are passed over,
-    since they are offered, not asked for.
+    since they are an offer.
     """
     number: dict[str, int] = {}
-    tokens: list[npt.NDArray[np.float32]] = []
-    pooled: list[npt.NDArray[np.float32]] = []
+    tokens: list[Float32Array] = []
+    pooled: list[Float32Array] = []
     wordings = []
     by_text = len(features.queries) > 0
     for annotation in annotations:
+        options.require_going_on()
         mine = []
-        for text in [asked(annotation), *paraphrases(annotation)]:
+        for text in [query_text(annotation), *paraphrases(annotation)]:
             key = text if by_text else str(annotation.qid)
             if key not in number:
                 if not features.has_text(text, qid=annotation.qid):
@@ -238,7 +264,7 @@ def pack_tokens(
             mine.append(number[key])
         wordings.append(np.array(list(dict.fromkeys(mine)), dtype=np.int64))
     values = torch.from_numpy(np.concatenate(tokens)).to(dtype)
-    return Packed(values, offsets([len(vectors) for vectors in tokens])), np.stack(pooled), wordings
+    return PackedVectors(values, offsets([len(vectors) for vectors in tokens])), np.stack(pooled), wordings
 
 
 def paraphrases(annotation: Annotation) -> list[str]:
@@ -249,7 +275,7 @@ def paraphrases(annotation: Annotation) -> list[str]:
     return found
 
 
-def require_sound_tokens(tokens: npt.NDArray[np.float32], annotation: Annotation, name: str) -> None:
+def require_sound_tokens(tokens: Float32Array, annotation: Annotation, name: str) -> None:
     """Refuse a query of no tokens, or of values that are not finite."""
     if len(tokens) and np.isfinite(tokens).all():
         return
@@ -299,7 +325,7 @@ def usable_windows(annotation: Annotation, duration_s: float, notices: Notices) 
     return list(usable)
 
 
-def number_meanings(annotations: Iterable[Annotation]) -> tuple[IntArray, int]:
+def number_meanings(annotations: Iterable[Annotation]) -> tuple[Int64Array, int]:
     """What each annotation asks for as a number: its ``label`` where it has one, else its query."""
     numbers: dict[tuple[str, str], int] = {}
     meaning = []
@@ -315,14 +341,6 @@ def folded(query: str) -> str:
     return " ".join(query.casefold().split()).rstrip(".")
 
 
-def offsets(counts: Sequence[int]) -> IntArray:
+def offsets(counts: Sequence[int]) -> Int64Array:
     """``(n + 1,)`` where each of ``n`` parts begins."""
     return np.concatenate([[0], np.cumsum(np.asarray(counts, dtype=np.int64))]).astype(np.int64)
-
-
-def fingerprint(*tensors: Tensor) -> str:
-    """sha256 of the bytes of tensors on the CPU."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.numpy().view(np.uint8).data)
-    return digest.hexdigest()

@@ -32,7 +32,7 @@ class MaskPools:
     """A pool for each rate of a network, and when they were drawn.
 
     Args:
-        network: whose dropout is served from here; its modules are told.
+        network: whose dropout is served from here.
         seed: of the draws.
         dtypes: of the tensors that are dropped from.
     """

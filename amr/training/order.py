@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from amr.training.draws import IntArray, key_of
+from amr.arrays import Int64Array
+from amr.training.draws import key_of
 
 POOL_BATCHES = 32
 """Batches that are sorted by length together: enough for little padding, few enough to stay random."""
 
 
-def epoch_batches(lengths: IntArray, *, batch_size: int, seed: int, epoch: int) -> list[IntArray]:
+def epoch_batches(lengths: Int64Array, *, batch_size: int, seed: int, epoch: int) -> list[Int64Array]:
     """Every item once, in batches; the last one may be smaller.
 
     The items are shuffled, cut into pools of ``POOL_BATCHES`` batches, sorted by length inside a pool (items
@@ -33,7 +33,7 @@ def epoch_batches(lengths: IntArray, *, batch_size: int, seed: int, epoch: int) 
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
-def chunks(lengths: npt.NDArray[np.int64], *, frames: int, processes: int = 1) -> list[slice]:
+def chunks(lengths: Int64Array, *, frames: int, processes: int = 1) -> list[slice]:
     """A batch cut into runs of items that are computed at once.
 
     Args:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from amr.errors import UsageError
-from amr.models.config import NetworkConfig
-from amr.models.presets import PRESETS
-from amr.models.score_losses import LossConfig
-from amr.training.settings import TrainSettings
+from amr.models.architectures import find_preset
+from amr.models.config import NetworkConfig, checked
+from amr.models.loss_config import LossConfig
+from amr.models.train_settings import TrainSettings
 
-DEFAULT_PRESET = "am-detr"
+DEFAULT_PRESET = "best"
+"""What is trained where nothing is named: what measures best (docs/default-model.md)."""
 
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is built, what is minimised, how it is trained.
 
     Args:
@@ -29,30 +30,27 @@ class Plan:
         training: everything else.
     """
 
-    preset: str = DEFAULT_PRESET
+    preset: str = "am-detr"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainSettings = field(default_factory=TrainSettings)
 
     @staticmethod
-    def of_preset(name: str) -> Plan:
-        """A published system.
+    def of_preset(name: str) -> TrainingPlan:
+        """A published system, or one that another package brings.
 
         Raises:
             UsageError: there is none of that name.
+            MissingError: there is one, and it cannot be imported.
         """
-        if name not in PRESETS:
-            raise UsageError(
-                f"no preset {name!r}", where="--preset", hint=f"there are: {', '.join(sorted(PRESETS))}"
-            )
-        preset = PRESETS[name]
-        return Plan(name, preset.network, preset.loss, TrainSettings.of_recipe(preset.recipe))
+        preset = find_preset(name)
+        return TrainingPlan(name, preset.network, preset.loss, preset.training)
 
     def to_fields(self) -> dict[str, Any]:
         """Plain JSON values, every field named."""
         return asdict(self)
 
-    def with_fields(self, changes: Mapping[str, Any], where: str) -> Plan:
+    def with_fields(self, changes: Mapping[str, Any], where: str) -> TrainingPlan:
         """The plan with some fields replaced.
 
         Args:
@@ -88,29 +86,14 @@ def changed(record: Record, changes: Mapping[str, Any], prefix: str) -> Record:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{name} is {value!r}, expected a table of settings")
             values[key] = changed(inner, value, f"{name}.")
+        elif isinstance(inner, Mapping) and isinstance(value, Mapping):
+            values[key] = checked({**inner, **value}, hints[key], name)
         else:
             values[key] = checked(value, hints[key], name)
     try:
         return cast(Record, replace(cast(Any, record), **values))
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from error
-
-
-def checked(value: Any, kind: Any, name: str) -> Any:
-    """``value`` as ``kind`` wants it: whole numbers pass as floats, nothing else is converted."""
-    choices = get_args(kind)
-    if choices:
-        if value not in choices:
-            raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(str, choices))}")
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise ValueError(f"{name} is {value!r}, expected {KIND_NAMES.get(kind, kind)}")
-    return value
-
-
-KIND_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +123,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A plan of an earlier version, flat: what was not a setting then has its default."""
-    return flat(Plan().to_fields()) | flat(stored)
+    return flat(TrainingPlan().to_fields()) | flat(stored)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -13,16 +13,16 @@ from typing import Any, cast, get_args
 
 import torch
 
-from amr.training.plan import Plan, flat
-from amr.training.processes import Processes
-from amr.training.settings import Precision
+from amr.distributed import Processes
+from amr.models.train_settings import Precision
+from amr.training.plan import TrainingPlan, flat
 
 LEAST_HIDDEN_DIM = 192
-"""Narrower networks gain nothing from bfloat16: ``docs/decisions/0010-training.md`` has the measurement."""
+"""Narrower networks gain nothing from bfloat16 (``docs/measurements/0010-training.md``)."""
 PROCESSOR_FACTS = Path("/proc/cpuinfo")
 
 
-def settled(plan: Plan, device: torch.device, processes: Processes) -> Plan:
+def settled(plan: TrainingPlan, device: torch.device, processes: Processes) -> TrainingPlan:
     """The plan with ``auto`` replaced by what it comes to here; the same in all processes.
 
     Args:
@@ -33,11 +33,11 @@ def settled(plan: Plan, device: torch.device, processes: Processes) -> Plan:
     if plan.training.precision != "auto":
         return plan
     lacks = plan.network.hidden_dim < LEAST_HIDDEN_DIM or not has_fast_bfloat16(device)
-    precision: Precision = "float32" if processes.any(lacks, device) else "bfloat16"
+    precision: Precision = "float32" if processes.any(lacks) else "bfloat16"
     return with_precision(plan, precision)
 
 
-def gone_on_with(plan: Plan, left: Mapping[str, Any]) -> Plan:
+def gone_on_with(plan: TrainingPlan, left: Mapping[str, Any]) -> TrainingPlan:
     """The plan of a run that goes on: ``auto`` is what it began with, on whatever processor that was.
 
     Args:
@@ -50,7 +50,7 @@ def gone_on_with(plan: Plan, left: Mapping[str, Any]) -> Plan:
     return with_precision(plan, cast(Precision, began_with))
 
 
-def with_precision(plan: Plan, precision: Precision) -> Plan:
+def with_precision(plan: TrainingPlan, precision: Precision) -> TrainingPlan:
     return replace(plan, training=replace(plan.training, precision=precision))
 
 

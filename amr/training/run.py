@@ -4,42 +4,53 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from amr.errors import InputError
+from amr.arrays import Int64Array
+from amr.distributed import Processes
+from amr.errors import InputError, StoppedError
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from amr.models.lanes import Lanes
+from amr.models.threads import ThreadPool
+from amr.models.train_settings import TrainSettings
 from amr.training.batches import Batch, draw_batch
-from amr.training.draws import IntArray
-from amr.training.job import Job, LossNotFiniteError, Outcome, StoppedError, new_network, require_metric
-from amr.training.journal import Journal
+from amr.training.curve_kinds import STRETCH_POINTS, draw_hop
+from amr.training.dataset import Dataset
+from amr.training.exchange import exchange
+from amr.training.job import (
+    LossNotFiniteError,
+    RunOutcome,
+    RunStoppedError,
+    TrainingJob,
+    new_network,
+    require_metric,
+)
 from amr.training.order import epoch_batches
 from amr.training.plan import completed, differences
 from amr.training.precision import gone_on_with
-from amr.training.processes import Processes
-from amr.training.runstate import Progress, RunState, read_state, write_state
+from amr.training.runlog import RunLog
+from amr.training.runstate import RunProgress, RunState, read_state, write_state
 from amr.training.schedule import learning_rate
-from amr.training.settings import TrainSettings
-from amr.training.step import Stepper
+from amr.training.step import AbandonedError, Stepper
 from amr.training.validate import evaluate
 
 LOOK_EVERY_STEPS = 50
-"""Steps between questions to a GPU, or to other processes, whether all is well; a CPU is asked each step."""
+"""Steps between questions to a GPU whether all is well; a CPU is asked each step."""
 NAMED_ITEMS = 3
 
 
-class Run:
+class TrainingRun:
     """One run, from its start or from its state to its end.
 
     Args:
         job: what it works with.
         device: where the network lies.
-        lanes: threads, open.
+        pool: threads, open.
         processes: that work on it together.
         resume: go on from the state beside the model, where there is one.
 
@@ -49,17 +60,17 @@ class Run:
     """
 
     def __init__(
-        self, job: Job, device: torch.device, lanes: Lanes, processes: Processes, *, resume: bool
+        self, job: TrainingJob, device: torch.device, pool: ThreadPool, processes: Processes, *, resume: bool
     ) -> None:
         if job.validation is not None:
             require_metric(job.validation, job.plan.training.metric)
         state = read_state(job.files.state) if resume and job.files.state.exists() else None
         plan = job.plan if state is None else gone_on_with(job.plan, state.plan)
-        self.stepper = Stepper(new_network(job, device), plan, lanes, processes)
+        self.stepper = Stepper(new_network(job, device), plan, pool, processes, job.should_stop)
         self.job = replace(job, plan=self.stepper.plan)
         self.settings = self.job.plan.training
         self.processes = processes
-        self.progress = Progress()
+        self.progress = RunProgress()
         self.best_weights: dict[str, Tensor] | None = None
         if state is not None:
             self._load(state)
@@ -86,28 +97,28 @@ class Run:
         fields: dict[str, Any] = json.loads(json.dumps(self.job.plan.to_fields()))
         return fields
 
-    def finish(self) -> Outcome:
+    def finish(self) -> RunOutcome:
         """Run to the end.
 
         Raises:
             LossNotFiniteError: the state before that step is on disk.
-            StoppedError: ``job.should_stop`` said so; the state is on disk.
+            RunStoppedError: ``job.should_stop`` said so; the state is on disk.
         """
         if self.progress.done:
             return self._outcome()
         log = self.job.files.log if self.processes.is_first else None
-        with Journal(log, self.progress.log_bytes) as self._journal:
-            if self.progress.step == 0:
-                self._journal.add({"event": "start", **self._provenance()})
+        with RunLog(log, self.progress.log_bytes) as self._log:
+            if self.progress.log_bytes == 0:
+                self._log.add({"event": "start", **self._provenance()})
             while self.progress.epoch < self.settings.epochs and not self._is_stale():
                 self._epoch()
             self.progress = replace(self.progress, done=True)
             self._save()
         return self._outcome()
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> RunOutcome:
         progress = self.progress
-        return Outcome(progress.best_epoch, dict(progress.best_metrics or {}), progress.epoch)
+        return RunOutcome(progress.best_epoch, dict(progress.best_metrics or {}), progress.epoch)
 
     def _is_stale(self) -> bool:
         """Whether patience has run out."""
@@ -118,13 +129,23 @@ class Run:
         began_at, first_batch = time.monotonic(), self.progress.batch
         epoch, train = self.progress.epoch, self.job.train
         window_frames = self.job.plan.network.window_frames
+        if not self.job.plan.network.audio:
+            window_frames = min(window_frames, STRETCH_POINTS)
         batches = self._batches(epoch)
         for index in range(first_batch, len(batches)):
-            batch = draw_batch(train, batches[index], self._capped, epoch, window_frames=window_frames)
-            self._step(batch, len(batches))
+            data = train
+            if not self.job.plan.network.audio:
+                data = train.at_hop(draw_hop(self.settings.seed, epoch, index))
+            batch = draw_batch(data, batches[index], self._capped, epoch, window_frames=window_frames)
+            self._step(data, batch, len(batches))
         items = sum(len(batch) for batch in batches[first_batch:])
         self._require_sound()
         trained_s = time.monotonic() - began_at
+        is_last = epoch + 1 == self.settings.epochs
+        validated: dict[str, Any] = {}
+        if (epoch + 1) % self.settings.validate_epochs == 0 or is_last:
+            with self._left_as_it_is():
+                validated = self._validate()
         record = {
             "event": "epoch",
             "epoch": epoch + 1,
@@ -132,17 +153,15 @@ class Run:
             "learning_rate": self._rate(self.progress.step - 1),
             "loss": self.stepper.take_means(len(train)),
             "samples_per_s": round(items / trained_s, 1),
+            **validated,
+            "seconds": round(time.monotonic() - began_at, 2),
         }
         self.progress = replace(self.progress, epoch=epoch + 1, batch=0)
-        if (epoch + 1) % self.settings.validate_epochs == 0 or epoch + 1 == self.settings.epochs:
-            record |= self._validate()
-        record["seconds"] = round(time.monotonic() - began_at, 2)
-        self._journal.add(record)
-        self.job.report(record)
-        self._stop_if_asked()
+        self._log.add(record)
+        self.job.on_record(record)
         self._maybe_save()
 
-    def _batches(self, epoch: int) -> list[IntArray]:
+    def _batches(self, epoch: int) -> list[Int64Array]:
         """The items of each batch of an epoch."""
         return epoch_batches(
             self.job.train.num_frames.clip(max=self.job.plan.network.window_frames),
@@ -162,36 +181,39 @@ class Run:
     def _rate(self, step: int) -> float:
         return learning_rate(self.settings, step, self._steps_per_epoch)
 
-    def _step(self, batch: Batch, of_batches: int) -> None:
+    def _step(self, data: Dataset, batch: Batch, of_batches: int) -> None:
         """One step, and what must be looked at after it."""
         step = self.progress.step
-        self.stepper.step(self.job.train, batch, learning_rate=self._rate(step), step=step)
+        with self._left_as_it_is():
+            self.stepper.step(data, batch, learning_rate=self._rate(step), step=step)
         self.progress = replace(self.progress, step=step + 1, batch=self.progress.batch + 1)
         look = (step + 1) % LOOK_EVERY_STEPS == 0 or self.progress.batch == of_batches
         if look or self.stepper.device.type == "cpu":
             self._require_sound()
             self._report_step(of_batches)
-        if (look or self.processes.count == 1) and self.progress.batch < of_batches:
-            self._stop_if_asked()
+        if self.progress.batch < of_batches:
             self._maybe_save()
 
-    def _stop_if_asked(self) -> None:
-        """Leave a state and end; every process comes to the same conclusion."""
-        if not self.processes.any(self.job.should_stop(), self.stepper.device):
-            return
-        self._save()
-        raise StoppedError(
-            f"stopped after step {self.progress.step}, in epoch {self.progress.epoch + 1}",
-            where=self.job.files.model,
-            hint="the same command with --resume goes on from there",
-        )
+    @contextmanager
+    def _left_as_it_is(self) -> Iterator[None]:
+        """Leave a state and end where the work of the block is given up: every process comes here then."""
+        try:
+            yield
+        except (AbandonedError, StoppedError) as error:
+            self._require_sound()
+            self._save()
+            raise RunStoppedError(
+                f"stopped after step {self.progress.step}, in epoch {self.progress.epoch + 1}",
+                where=self.job.files.model,
+                hint="the same command with --resume goes on from there",
+            ) from error
 
     def _report_step(self, of_batches: int) -> None:
         now = time.monotonic()
         if now - self._reported_at >= 1.0:
             self._reported_at = now
             progress = self.progress
-            self.job.report(
+            self.job.on_record(
                 {"event": "step", "epoch": progress.epoch + 1, "batch": progress.batch, "batches": of_batches}
             )
 
@@ -214,12 +236,14 @@ class Run:
         )
 
     def _validate(self) -> dict[str, Any]:
-        """Figures of the weights as they are, which are kept if they are the best."""
+        """Figures of the weights as they are, which are kept if they are the best; all of it or nothing."""
         if self.job.validation is None:
             self._keep({})
             return {}
         began_at = time.monotonic()
         metrics = evaluate(self.stepper, self.job.validation)
+        exchanged = exchange(self.stepper, self.job.validation)
+        taken_s = round(time.monotonic() - began_at, 2)
         value = metrics[self.settings.metric]
         progress = self.progress
         is_best = progress.best is None or value > progress.best
@@ -228,14 +252,14 @@ class Run:
             self._keep(metrics)
         else:
             self.progress = replace(progress, stale=progress.stale + 1)
-        taken_s = round(time.monotonic() - began_at, 2)
-        return {"metrics": metrics, "best": is_best, "validation_seconds": taken_s}
+        record = {"metrics": metrics, "best": is_best, "validation_seconds": taken_s}
+        return record if exchanged is None else record | {"exchange": exchanged.record()}
 
     def _keep(self, metrics: Mapping[str, float]) -> None:
-        """Remember the weights as the ones that the model will have."""
+        """Remember the weights, which have been through the epoch at hand, as those of the model."""
         self.best_weights = self.stepper.flat.named(self.stepper.kept_values)
         self.progress = replace(
-            self.progress, stale=0, best_epoch=self.progress.epoch, best_metrics=dict(metrics)
+            self.progress, stale=0, best_epoch=self.progress.epoch + 1, best_metrics=dict(metrics)
         )
 
     def _maybe_save(self) -> None:
@@ -250,7 +274,7 @@ class Run:
         if self.best_weights is not None:
             checkpoint = self._checkpoint(self.best_weights)
             write_checkpoint(self.job.files.model, checkpoint, dtype=self.job.store, force=True)
-        self.progress = replace(self.progress, log_bytes=self._journal.sync())
+        self.progress = replace(self.progress, log_bytes=self._log.sync())
         write_state(
             self.job.files.state,
             RunState(self.progress, self._plan_fields(), dict(self.job.data_sha256), self.stepper.state()),

@@ -11,15 +11,18 @@ from typing import Any
 from torch import Tensor
 
 from amr.errors import InputError
-from amr.formats.streams import open_output
-from amr.models.checkpoint import one_line, read_header, sorted_header
+from amr.formats.streams import open_side_output
+from amr.formats.untrusted.checksum import CHECKSUM_KEY, UNSET, require_checksum
+from amr.formats.untrusted.tensor_header import read_header
+from amr.models.checkpoint import finished_file
+from amr.models.model_file import one_line
 
 FORMAT = "training state"
 SCHEMA = "1"
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come.
 
     Args:
@@ -56,7 +59,7 @@ class RunState:
         tensors: of :meth:`amr.training.step.Stepper.state`.
     """
 
-    progress: Progress
+    progress: RunProgress
     plan: Mapping[str, Any]
     data: Mapping[str, str]
     tensors: Mapping[str, Tensor]
@@ -69,12 +72,13 @@ def write_state(path: Path, state: RunState) -> None:
     header = {
         "amr_format": FORMAT,
         "schema": SCHEMA,
+        CHECKSUM_KEY: UNSET,
         "progress": json.dumps(asdict(state.progress), sort_keys=True),
         "plan": json.dumps(dict(state.plan), sort_keys=True),
         "data": json.dumps(dict(state.data), sort_keys=True),
     }
-    with open_output(path, force=True) as file:
-        file.write(sorted_header(save(dict(state.tensors), metadata=header)))
+    with open_side_output(path) as file:
+        file.write(finished_file(save(dict(state.tensors), metadata=header)))
 
 
 def read_state(path: Path) -> RunState:
@@ -84,17 +88,19 @@ def read_state(path: Path) -> RunState:
         InputError: it is no such file, or damaged.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     said = read_header(path).get("__metadata__")
     if not isinstance(said, dict) or said.get("amr_format") != FORMAT or said.get("schema") != SCHEMA:
         raise InputError("is not the state of a training run of this version", where=path)
+    data = path.read_bytes()
+    require_checksum(data, said, path)
     try:
         return RunState(
-            progress=Progress(**json.loads(said["progress"])),
+            progress=RunProgress(**json.loads(said["progress"])),
             plan=json.loads(said["plan"]),
             data=json.loads(said["data"]),
-            tensors=load_file(path),
+            tensors=load(data),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"damaged: {one_line(error)}", where=path) from error

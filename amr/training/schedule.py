@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from amr.training.settings import TrainSettings
+from amr.models.train_settings import TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> float:

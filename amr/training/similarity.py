@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from amr.arrays import BoolArray, Float16Array, Float32Array, FloatingArray, Int64Array
 from amr.encoders.base import Encoder
-from amr.models.inputs import similarity_curves
-from amr.training.draws import IntArray
-
-FloatArray = npt.NDArray[np.float32]
+from amr.models.windows import similarity_curves
 
 BLOCK_FRAMES = 8192
 
 
 @dataclass(frozen=True)
-class JointSpace:
+class JointFeatures:
     """A training set in the joint space.
 
     Args:
-        frames: ``(total, joint_dim)`` float16, in the order of the corpus's frames.
+        frames: ``(total, joint_dim)`` float16, in the order of the dataset's frames.
         start: ``(recordings + 1,)`` where each recording's frames begin.
         text: ``(texts, joint_dim)`` float32.
         channels: curves a frame that the network takes.
     """
 
-    frames: npt.NDArray[np.float16]
-    start: IntArray
-    text: FloatArray
+    frames: Float16Array
+    start: Int64Array
+    text: Float32Array
     channels: int
 
     def curves(
         self,
-        recording: IntArray,
-        text: IntArray,
-        first: IntArray,
-        count: IntArray,
-        alone: npt.NDArray[np.bool_] | None = None,
-    ) -> FloatArray:
+        recording: Int64Array,
+        text: Int64Array,
+        first: Int64Array,
+        count: Int64Array,
+        alone: BoolArray | None = None,
+    ) -> Float32Array:
         """``(batch, longest, channels)`` of stretches of recordings, zero at padding.
 
         The curves are made from the whole recording before the stretch is cut out, as prediction does; where
@@ -56,13 +54,23 @@ class JointSpace:
         return out
 
 
-def joint_space(
-    encoder: Encoder, frames: npt.NDArray[np.floating], start: IntArray, pooled: FloatArray, channels: int
-) -> JointSpace:
-    """Take frames ``(total, dim)`` and pooled texts ``(texts, text_dim)`` into the joint space."""
+def joint_features(
+    encoder: Encoder,
+    frames: FloatingArray,
+    start: Int64Array,
+    pooled: Float32Array,
+    channels: int,
+    on_block: Callable[[], None] = lambda: None,
+) -> JointFeatures:
+    """Take frames ``(total, dim)`` and pooled texts ``(texts, text_dim)`` into the joint space.
+
+    Args:
+        on_block: called before each block; where it raises, the work ends.
+    """
     size = encoder.identity.joint_dimension
     joint = np.empty((len(frames), size), dtype=np.float16)
     for begin in range(0, len(frames), BLOCK_FRAMES):
+        on_block()
         block = frames[begin : begin + BLOCK_FRAMES].astype(np.float32)
         joint[begin : begin + BLOCK_FRAMES] = encoder.joint_audio(block)
-    return JointSpace(joint, start, encoder.joint_text(pooled), channels)
+    return JointFeatures(joint, start, encoder.joint_text(pooled), channels)

@@ -7,25 +7,28 @@ later.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from amr.models.build import Network
-from amr.models.lanes import Lanes
-from amr.models.losses import total_loss
-from amr.models.score_losses import LossConfig
+from amr.distributed import Processes
+from amr.models.build import Network, total_loss
+from amr.models.config import NetworkConfig
+from amr.models.loss_config import LossConfig
+from amr.models.threads import ThreadPool
 from amr.training.batches import Batch, gather_chunk
-from amr.training.corpus import Corpus
+from amr.training.dataset import Dataset
 from amr.training.draws import key_of
+from amr.training.job import never
 from amr.training.masks import MaskPools
 from amr.training.order import chunks, share
 from amr.training.parameters import FlatParameters
-from amr.training.plan import Plan
+from amr.training.plan import TrainingPlan
 from amr.training.precision import settled
-from amr.training.processes import Processes
 
 CPU_CHUNK_FRAMES = 1024
 """About 16 stretches of 60 frames: they stay in a core's cache better than more, and cost no speed."""
@@ -38,29 +41,37 @@ BUFFER = "buffer "
 FIRST_EMA_STEPS = 10
 """The average starts nearly as the weights themselves: decay ``min(d, (1 + t) / (10 + t))`` at step t."""
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class AbandonedError(Exception):
+    """The work is to stop. What was under way is given up, and has changed nothing."""
+
 
 @dataclass(frozen=True)
 class ChunkJob:
     """One chunk of a batch.
 
     Args:
-        corpus, batch: where it is from.
+        dataset, batch: where it is from.
         part: its items.
         key: of its dropout.
     """
 
-    corpus: Corpus
+    dataset: Dataset
     batch: Batch
     part: slice
     key: int
 
 
-def part_names(loss: LossConfig, proposing: str) -> list[str]:
+def part_names(loss: LossConfig, network: NetworkConfig) -> list[str]:
     """The parts of the loss that a run reports, ``total`` first."""
-    if proposing == "frames":
+    if network.proposing == "frames":
         return ["total", "l1", "overlap", "score", "saliency"]
     saliency = ["ranking", "contrast", "negative_pair"] if loss.saliency else []
-    return ["total", "l1", "overlap", "score", "auxiliary", *saliency]
+    added = ["added"] if network.architecture else []
+    return ["total", "l1", "overlap", "score", "auxiliary", *saliency, *added]
 
 
 class Stepper:
@@ -69,23 +80,32 @@ class Stepper:
     Args:
         network: on its device.
         plan: losses and settings; ``self.plan`` says what an automatic precision came to.
-        lanes: threads for the chunks; on a GPU one.
+        pool: threads for the chunks; on a GPU one.
         processes: that work on the same batches.
+        should_stop: asked after each chunk.
     """
 
-    def __init__(self, network: Network, plan: Plan, lanes: Lanes, processes: Processes) -> None:
+    def __init__(
+        self,
+        network: Network,
+        plan: TrainingPlan,
+        pool: ThreadPool,
+        processes: Processes,
+        should_stop: Callable[[], bool] = never,
+    ) -> None:
         self.network = network
+        self.should_stop = should_stop
         self.plan = plan = settled(plan, next(network.parameters()).device, processes)
         dtypes = (torch.float32, torch.bfloat16) if self._is_half else (torch.float32,)
         self._masks = MaskPools(network, plan.training.seed, dtypes)
-        self.lanes = lanes
+        self.pool = pool
         self.processes = processes
         self.flat = FlatParameters(network)
         self.device = self.flat.values.device
         for values in (self.flat.values, *self.flat.buffers.values()):
             processes.share_first(values)
         self.average = self.flat.values.clone() if plan.training.ema_decay else None
-        self.parts = part_names(plan.loss, plan.network.proposing)
+        self.parts = part_names(plan.loss, plan.network)
         self._buffer = torch.zeros(len(self.flat) + len(self.parts), device=self.device)
         self._gradient = self._buffer[: len(self.flat)]
         self._gradient_views = self.flat.views(self._gradient)
@@ -119,20 +139,23 @@ class Stepper:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def step(self, corpus: Corpus, batch: Batch, *, learning_rate: float, step: int) -> None:
+    def step(self, dataset: Dataset, batch: Batch, *, learning_rate: float, step: int) -> None:
         """Make one step.
 
         Args:
-            corpus: where the batch is from.
+            dataset: where the batch is from.
             batch: the whole batch; this process works on its share.
             learning_rate: of this step.
             step: steps that were made before.
+
+        Raises:
+            AbandonedError: see :meth:`until_stopped`.
         """
         self.network.train()
         if self.device.type == "cpu":
             self._masks.draw(step)
         self._buffer.zero_()
-        for gradients, parts in self.lanes.map(self._chunk_gradient, self._jobs(corpus, batch, step)):
+        for gradients, parts in self.until_stopped(self._chunk_gradient, self._jobs(dataset, batch, step)):
             used = [
                 (view, g) for view, g in zip(self._gradient_views, gradients, strict=True) if g is not None
             ]
@@ -143,14 +166,29 @@ class Stepper:
         made = torch.where(self._broken > 0, 0.0, self._part_values)
         self.sums.add_(made, alpha=len(batch))
 
-    def _jobs(self, corpus: Corpus, batch: Batch, step: int) -> list[ChunkJob]:
+    def until_stopped(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """``work`` of every job of this process, in the pool; every process calls this.
+
+        Raises:
+            AbandonedError: in all processes, as soon as one of them is to stop.
+        """
+        is_stopped = False
+        with closing(self.pool.map(work, jobs)) as results:
+            for result in results:
+                if is_stopped := self.should_stop():
+                    break
+                yield result
+        if self.processes.any(is_stopped):
+            raise AbandonedError
+
+    def _jobs(self, dataset: Dataset, batch: Batch, step: int) -> list[ChunkJob]:
         """This process's chunks; where they are cut does not depend on how many threads there are."""
         least = 2 if self._is_half and self.device.type == "cpu" else 1  # batches of 32 feed two cores
         least = max(least, self.processes.count)
         parts = chunks(batch.count, frames=self.chunk_frames, processes=least)
         seed = self.plan.training.seed
         return [
-            ChunkJob(corpus, batch, parts[index], key_of(seed, step, f"dropout {parts[index].start}"))
+            ChunkJob(dataset, batch, parts[index], key_of(seed, step, f"dropout {parts[index].start}"))
             for index in share(len(parts), self.processes.rank, self.processes.count)
         ]
 
@@ -173,7 +211,7 @@ class Stepper:
         """
         batch, loss = job.batch, self.plan.loss
         chunk = gather_chunk(
-            job.corpus,
+            job.dataset,
             batch,
             job.part,
             self.plan.training,
@@ -188,7 +226,8 @@ class Stepper:
         whole = batch.num_relevant if self.plan.network.proposing == "frames" else batch.num_targets
         num_targets = torch.full((), whole * weight, device=self.device)
         parts = total_loss(outputs, chunk.targets, chunk.inputs.frame_mask(), loss, num_targets=num_targets)
-        return {name: parts[name] * weight for name in self.parts}
+        zero = torch.zeros_like(parts["total"])
+        return {name: parts.get(name, zero) * weight for name in self.parts}
 
     def _move(self, learning_rate: float, step: int) -> None:
         """Clip, step, average; nothing moves once a loss or gradient was not finite."""
@@ -200,8 +239,8 @@ class Stepper:
         if settings.gradient_clip:
             self._gradient.mul_((settings.gradient_clip / (norm + 1e-6)).clamp(max=1))
         self.optimiser.param_groups[0]["lr"] = learning_rate
-        # torch's fused AdamW makes no step where this is 1: the way gradient scaling tells it, without
-        # asking.
+        # torch's fused AdamW makes no step where this is 1: as gradient scaling does, without a
+        # question to the device.
         self.optimiser.found_inf = self._broken  # type: ignore[attr-defined]
         self.optimiser.step()
         if self.average is not None:
@@ -214,7 +253,7 @@ class Stepper:
         return None if step < 0 else step
 
     def take_means(self, items: int) -> dict[str, float]:
-        """Mean of each part of the loss over ``items`` items since this was last asked; asks the device."""
+        """Mean of each part of the loss over ``items`` items since the last call; waits for the device."""
         means = (self.sums / max(items, 1)).tolist()
         self.sums.zero_()
         return dict(zip(self.parts, means, strict=True))

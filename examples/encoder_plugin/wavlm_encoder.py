@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel
 
 from amr.encoders.base import EncoderIdentity
-from amr.encoders.yamnet import YamnetEncoder
+from amr.encoders.yamnet.encoder import YamnetEncoder
 
 MODEL = "microsoft/wavlm-base-plus"  # or a folder with config.json and weights
 RATE_HZ = 16_000

@@ -23,7 +23,7 @@ from pathlib import Path
 from archive_search import TOP, Cost, Moments, real_queries, run, shared
 
 from amr.formats.annotations import read_annotations
-from amr.formats.features import open_features
+from amr.formats.features.open import open_features
 
 BEST = 5
 MIN_IOU = 0.5

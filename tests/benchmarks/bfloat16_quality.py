@@ -22,17 +22,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from training_world import IDENTITY, World, tiny_plan
 
+from amr.distributed import Processes
 from amr.metrics.student import t_quantile
-from amr.models.lanes import Lanes
-from amr.training.corpus import Corpus
-from amr.training.job import Files, Job
-from amr.training.processes import Processes
-from amr.training.run import Run
+from amr.models.threads import ThreadPool
+from amr.training.dataset import Dataset
+from amr.training.job import RunFiles, TrainingJob
+from amr.training.run import TrainingRun
 
 SHOWN = ("R1@0.5", "R1@0.7", "mAP")
 
 
-def trained(train: Corpus, validation: Corpus, seed: int, precision: str, folder: Path) -> dict[str, float]:
+def trained(train: Dataset, validation: Dataset, seed: int, precision: str, folder: Path) -> dict[str, float]:
     """Figures of the best of three validations."""
     plan = tiny_plan(
         epochs=24,
@@ -47,9 +47,9 @@ def trained(train: Corpus, validation: Corpus, seed: int, precision: str, folder
         precision=precision,
         network={"hidden_dim": 128, "heads": 4, "feedforward_dim": 256, "input_dropout": 0.0},
     )
-    job = Job(plan, train, validation, IDENTITY, Files(folder / f"{precision}{seed}"))
-    with Lanes(1) as lanes:
-        outcome = Run(job, torch.device("cpu"), lanes, Processes(), resume=False).finish()
+    job = TrainingJob(plan, train, validation, IDENTITY, RunFiles(folder / f"{precision}{seed}"))
+    with ThreadPool(1) as pool:
+        outcome = TrainingRun(job, torch.device("cpu"), pool, Processes(), resume=False).finish()
     return {name: outcome.metrics[name] for name in SHOWN}
 
 
@@ -63,8 +63,8 @@ def main() -> None:
     differences: dict[str, list[float]] = {name: [] for name in SHOWN}
     with tempfile.TemporaryDirectory() as name:
         world = World(Path(name))
-        train = world.corpus(world.fill("train", 160, seed=0, frames=(20, 21)))
-        validation = world.corpus(world.fill("val", 400, seed=1, frames=(20, 21)))
+        train = world.dataset(world.fill("train", 160, seed=0, frames=(20, 21)))
+        validation = world.dataset(world.fill("val", 400, seed=1, frames=(20, 21)))
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             full, half = (
                 trained(train, validation, seed, precision, Path(name))

@@ -27,8 +27,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
 import clap_published as published  # noqa: E402  # the tests' folder is on the path from here on
 
-from amr.encoders.clap import ClapDenseEncoder, ClapEncoder  # noqa: E402
-from amr.encoders.htsat import NUM_STEPS, count_operations  # noqa: E402
+from amr.encoders.clap.htsat import NUM_STEPS, count_operations  # noqa: E402
+from amr.encoders.clap.laion import ClapDenseEncoder, ClapEncoder  # noqa: E402
 
 RATE_HZ = 48_000
 PROBE_SIZE = 2048
@@ -36,7 +36,7 @@ PROBE_SIZE = 2048
 
 def package_api(encoder: ClapEncoder) -> Callable[[np.ndarray], np.ndarray]:
     """laion-clap's own call for audio in memory, on our weights; its constructor would fetch RoBERTa."""
-    from amr.encoders.clap_package import import_package, package_model
+    from amr.encoders.clap.laion_package import import_package, package_model
 
     package = import_package()
     module = package.CLAP_Module.__new__(package.CLAP_Module)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 import soxr
 
+from amr.arrays import Float32Array
+
 SAMPLE_RATE_HZ = 16_000
-Wave = npt.NDArray[np.float32]
+Wave = Float32Array
 
 # Captions come in templates around one phrase; what is left after these heads is the phrase.
 PHRASE_HEADS = ("the sound of ", "a recording of ", "we hear ")

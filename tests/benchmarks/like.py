@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from zero_shot import frames_of
 
+from amr.arrays import Float32Array
 from amr.encoders.registry import load_encoder
 
-Array = npt.NDArray[np.float32]
+Array = Float32Array
 SHARPNESS = (1.0, 2.0, 3.0, 4.0, 6.0)
 
 

@@ -1,4 +1,4 @@
-"""Matching of a whole batch: ours, the original's, and scipy on each item's own block, in one run.
+"""Assignment of a whole batch: ours, the original's, and scipy on each item's own block, in one run.
 
     python tests/benchmarks/matching_speed.py [--reference CHECKOUT] [--batches 32,256,2000] [--instances 0]
 
@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from amr.models.matching import MatchingCost, assign, match, pair_costs
+from amr.models.detr.matching import assign, match, pair_costs
+from amr.models.loss_config import MatchingCost
 
 QUERIES = 10
 

@@ -24,7 +24,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from amr.models.build import Network, build_network
-from amr.models.inputs import Inputs
+from amr.models.inputs import NetworkInputs
 from amr.models.presets import PRESETS
 
 PROBE_SIZE = 768
@@ -57,7 +57,7 @@ def compare(batch: int, options: argparse.Namespace) -> dict[str, float | int]:
     network = build_network(config).eval()
     audio = torch.randn(batch, options.frames, config.audio_dim)
     text = torch.randn(batch, options.tokens, config.text_dim)
-    inputs = Inputs(audio=audio, text=text)
+    inputs = NetworkInputs(audio=audio, text=text)
     if config.similarity_channels:
         inputs = replace(inputs, curves=torch.randn(batch, options.frames, config.similarity_channels))
     if options.queries > 1:
@@ -87,8 +87,8 @@ def compare(batch: int, options: argparse.Namespace) -> dict[str, float | int]:
     return result
 
 
-def our_step(network: Network, inputs: Inputs) -> Callable[[], object]:
-    first = network.first_asked()
+def our_step(network: Network, inputs: NetworkInputs) -> Callable[[], object]:
+    first = network.first_queries()
 
     def step() -> object:
         with torch.inference_mode():

@@ -27,7 +27,7 @@ import numpy as np
 import soundfile
 
 from amr.encoders.registry import load_encoder
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.write import FeatureWriter, create_feature_file
 from amr.report.canvas import DASHES, GREY, MARKERS, PALETTE, new_figure, save, style
 
 FIGURES = Path(__file__).resolve().parents[2] / "docs" / "figures"

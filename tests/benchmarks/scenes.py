@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from clips import SAMPLE_RATE_HZ, Clip, Wave, esc50_fold4, phrase_query, read_rows, wave_of
 
+from amr.arrays import Float32Array
 from amr.encoders.base import Encoder
 from amr.encoders.registry import load_encoder
 from amr.moments import FrameGrid, interval_iou
@@ -118,7 +118,7 @@ def draw_scenes(foreground: list[Clip], background: list[Clip], num: int, seed: 
         yield draw_scene(foreground, background, np.random.default_rng([seed, number]))
 
 
-def frames_of(encoder: Encoder, samples: Wave) -> tuple[npt.NDArray[np.float32], FrameGrid]:
+def frames_of(encoder: Encoder, samples: Wave) -> tuple[Float32Array, FrameGrid]:
     """Frames of one recording, zeros behind it where the last window needs them."""
     identity = encoder.identity
     grid = FrameGrid.covering(len(samples) / SAMPLE_RATE_HZ, window_s=identity.window_s, hop_s=identity.hop_s)
@@ -129,7 +129,7 @@ def frames_of(encoder: Encoder, samples: Wave) -> tuple[npt.NDArray[np.float32],
     return encoder.encode_audio(padded[None])[0], grid
 
 
-def loudness(samples: Wave, grid: FrameGrid) -> npt.NDArray[np.float32]:
+def loudness(samples: Wave, grid: FrameGrid) -> Float32Array:
     """Level of each frame's cell in dB."""
     firsts = [round((grid.offset_s + i * grid.hop_s) * SAMPLE_RATE_HZ) for i in range(grid.num_frames)]
     hop = round(grid.hop_s * SAMPLE_RATE_HZ)

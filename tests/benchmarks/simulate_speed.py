@@ -29,11 +29,11 @@ from amr.formats.notices import Notices
 from amr.formats.recipes import Scene
 from amr.simulation import decode, produce, render, survey
 from amr.simulation.folder import OutputFolder
-from amr.simulation.plan import Drawing, Materials, Plan, draw_plan
-from amr.simulation.produce import AudioFiles
+from amr.simulation.plan import ScenePlan, SourceSelection, draw_plan
+from amr.simulation.produce import AudioFileSink
 from amr.simulation.selection import parse_condition
-from amr.simulation.settings import declaration
-from amr.simulation.sources import Sources
+from amr.simulation.settings import DrawSettings, declaration
+from amr.simulation.sources import SourceAudio
 from amr.simulation.store import SampleStore
 
 STEPS: list[tuple[str, Any, str]] = [
@@ -95,18 +95,18 @@ class Timers:
                 patch.stop()
 
 
-def make(data: Path, arguments: argparse.Namespace) -> tuple[Plan, SampleStore]:
+def make(data: Path, arguments: argparse.Namespace) -> tuple[ScenePlan, SampleStore]:
     """Survey and draw as ``amr simulate`` does."""
     store = SampleStore()
     made = draw_plan(
-        Materials(
+        SourceSelection(
             data / "foreground.csv",
             (data / "background.csv",),
             split=arguments.split,
             foreground_where=(parse_condition("domain!=designed", ""),),
         ),
         declaration(arguments.preset, None),
-        Drawing(seed=1, count=arguments.count, sample_rate_hz=arguments.sample_rate),
+        DrawSettings(seed=1, count=arguments.count, sample_rate_hz=arguments.sample_rate),
         store=store,
         render=True,
         workers=1,
@@ -116,21 +116,23 @@ def make(data: Path, arguments: argparse.Namespace) -> tuple[Plan, SampleStore]:
     return made, store
 
 
-def product(data: Path, arguments: argparse.Namespace, timers: Timers) -> tuple[float, Plan]:
+def product(data: Path, arguments: argparse.Namespace, timers: Timers) -> tuple[float, ScenePlan]:
     """CPU seconds of the whole: survey, draw, render, encode, write."""
     with tempfile.TemporaryDirectory() as folder, timers.watching():
         begin = time.process_time()
         made, store = make(data, arguments)
         output = OutputFolder(Path(folder) / "sim", shard=(0, 1), force=False, resume=False)
         output.begin(made.scenes, with_audio=True)
-        for _ in produce.produce(made.scenes, AudioFiles(made.sources, output), workers=1, keep_going=False):
+        for _ in produce.produce(
+            made.scenes, AudioFileSink(made.sources, output), workers=1, keep_going=False
+        ):
             pass
         cpu_s = time.process_time() - begin
         store.close()
     return cpu_s, made
 
 
-def floor(data: Path, made: Plan, recordings: list[np.ndarray[Any, Any]], rate_hz: int) -> float:
+def floor(data: Path, made: ScenePlan, recordings: list[np.ndarray[Any, Any]], rate_hz: int) -> float:
     """CPU seconds that the libraries need for the same sources and recordings."""
     scenes: list[Scene] = made.scenes
     names = {layer.path for scene in scenes for layer in scene.foregrounds}
@@ -163,7 +165,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         cpu_s, made = product(arguments.data, arguments, timers)
         products.append(cpu_s)
-        sources = Sources(arguments.data, arguments.data, SampleStore())
+        sources = SourceAudio(arguments.data, arguments.data, SampleStore())
         recordings = [render.render_scene(scene, sources) for scene in made.scenes]
         floors.append(floor(arguments.data, made, recordings, arguments.sample_rate))
     sound_s = sum(scene.duration_s for scene in made.scenes)

@@ -25,8 +25,8 @@ import h5py
 import numpy as np
 
 from amr.formats.describe import describe
-from amr.formats.features_read import BLOCK_BYTES, FeatureFile
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.read import BLOCK_BYTES, FeatureFile
+from amr.formats.features.write import FeatureWriter, create_feature_file
 
 FRAMES_EACH = 60
 PER_WRITE = 50_000
@@ -174,7 +174,7 @@ def append(path: Path, dimension: int) -> dict[str, float]:
 
 READ_BESIDE = """
 import sys, time
-from amr.formats.features_read import FeatureFile
+from amr.formats.features.read import FeatureFile
 end, last, opens = time.monotonic() + float(sys.argv[2]), 0, 0
 while time.monotonic() < end:
     with FeatureFile(sys.argv[1]) as reader:

@@ -39,6 +39,7 @@ from train_speed_data import fabricate, identity_for
 
 PROBE_SHAPE = (1024, 256, 1024)
 PROBE_REPEATS = 40
+MATCHING = "matching"
 
 
 def main() -> None:
@@ -75,14 +76,16 @@ def parse() -> argparse.Namespace:
 
 def plan_of(options: argparse.Namespace) -> Any:
     """What is trained."""
-    from amr.cli.train_config import parse_settings
-    from amr.training.plan import Plan
+    from amr.cli.train import parse_settings
+    from amr.training.plan import TrainingPlan, nested
 
-    encoder = identity_for(Plan.of_preset(options.preset).network)
+    encoder = identity_for(TrainingPlan.of_preset(options.preset).network)
     sizes = {"audio_dim": encoder.dimension, "text_dim": encoder.text_dimension}
     training = {"batch_size": options.batch, "precision": options.precision, "compile": options.compile}
-    plan = Plan.of_preset(options.preset).with_fields({"network": sizes, "training": training}, "benchmark")
-    return plan.with_fields(parse_settings(options.set), "--set")
+    plan = TrainingPlan.of_preset(options.preset).with_fields(
+        {"network": sizes, "training": training}, "benchmark"
+    )
+    return plan.with_fields(nested(parse_settings(options.set)), "--set")
 
 
 @contextlib.contextmanager
@@ -233,15 +236,14 @@ class OurLoop:
     def __init__(self, options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
         import torch
 
+        from amr.distributed import Processes
         from amr.encoders.registry import load_encoder
         from amr.formats.annotations import read_annotations
-        from amr.formats.features import open_features
+        from amr.formats.features.open import open_features
         from amr.formats.notices import Notices
         from amr.models.build import build_network
-        from amr.models.lanes import Lanes
-        from amr.training.loading import LoadOptions, load_corpus
-        from amr.training.placing import placed
-        from amr.training.processes import Processes
+        from amr.models.threads import ThreadPool
+        from amr.training.loading import LoadOptions, load_dataset
         from amr.training.step import Stepper
 
         self.device = torch.device(options.device)
@@ -251,12 +253,12 @@ class OurLoop:
             channels = self.plan.network.similarity_channels
             encoder = load_encoder(device=options.device) if channels else None
             load = LoadOptions(1 << 40, joint_encoder=encoder, similarity_channels=channels)
-            self.corpus = placed(load_corpus(annotations, reader, load, Notices()), self.device)
+            self.dataset = load_dataset(annotations, reader, load, Notices()).near(self.device)
         is_cpu = self.device.type == "cpu"
-        lanes = Lanes(options.threads) if is_cpu else Lanes(1, operation_threads=options.threads)
+        pool = ThreadPool(options.threads) if is_cpu else ThreadPool(1, operation_threads=options.threads)
         torch.manual_seed(self.plan.training.seed)
         network = build_network(self.plan.network).to(self.device)
-        self.stepper = Stepper(network, self.plan, stack.enter_context(lanes), Processes())
+        self.stepper = Stepper(network, self.plan, stack.enter_context(pool), Processes())
         self.precision = self.stepper.plan.training.precision
         self.step = 0
         self.epoch = 0
@@ -268,16 +270,16 @@ class OurLoop:
 
         settings = self.plan.training
         batches = epoch_batches(
-            self.corpus.num_frames, batch_size=settings.batch_size, seed=settings.seed, epoch=self.epoch
+            self.dataset.num_frames, batch_size=settings.batch_size, seed=settings.seed, epoch=self.epoch
         )
         for items in batches:
             batch = draw_batch(
-                self.corpus, items, settings, self.epoch, window_frames=self.plan.network.window_frames
+                self.dataset, items, settings, self.epoch, window_frames=self.plan.network.window_frames
             )
-            self.stepper.step(self.corpus, batch, learning_rate=settings.learning_rate, step=self.step)
+            self.stepper.step(self.dataset, batch, learning_rate=settings.learning_rate, step=self.step)
             self.step += 1
         self.epoch += 1
-        self.stepper.take_means(len(self.corpus))
+        self.stepper.take_means(len(self.dataset))
 
     def facts(self) -> dict[str, Any]:
         """Operations a sample and, on a GPU, memory, synchronisations and the share of matching."""
@@ -292,7 +294,7 @@ class OurLoop:
         from amr.training.step import ChunkJob
 
         batch = self._batch()
-        job = ChunkJob(self.corpus, batch, slice(0, len(batch)), 0)
+        job = ChunkJob(self.dataset, batch, slice(0, len(batch)), 0)
         with FlopCounterMode(display=False) as counter:
             self.stepper.chunk_losses(job)["total"].backward()
         return float(counter.get_total_flops()) / len(batch) / 1e9
@@ -300,9 +302,9 @@ class OurLoop:
     def _batch(self) -> Any:
         from amr.training.batches import draw_batch
 
-        items = np.arange(min(self.plan.training.batch_size, len(self.corpus)))
+        items = np.arange(min(self.plan.training.batch_size, len(self.dataset)))
         window_frames = self.plan.network.window_frames
-        return draw_batch(self.corpus, items, self.plan.training, 0, window_frames=window_frames)
+        return draw_batch(self.dataset, items, self.plan.training, 0, window_frames=window_frames)
 
     def _gpu_facts(self) -> dict[str, Any]:
         """A profiled step on the GPU, under torch's own check for host synchronisations."""
@@ -313,13 +315,14 @@ class OurLoop:
         batch = self._batch()
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
-        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-            self.stepper.step(self.corpus, batch, learning_rate=1e-4, step=self.step)
+        activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+        with matching_recorded(), profile(activities=activities) as profiler:
+            self.stepper.step(self.dataset, batch, learning_rate=1e-4, step=self.step)
         torch.cuda.set_sync_debug_mode("default")
         torch.cuda.synchronize()
         events = profiler.key_averages()
         kernels_us = sum(event.self_device_time_total for event in events)
-        matching_us = sum(event.device_time_total for event in events if event.key == "amr.models.matching")
+        matching_us = sum(event.device_time_total for event in events if event.key == MATCHING)
         waits = [event.key for event in events if "Synchronize" in event.key]
         return {
             "peak_bytes": peak,
@@ -328,6 +331,26 @@ class OurLoop:
             "kernel_ms_a_step": round(kernels_us / 1e3, 2),
             "matching_ms_a_step": round(matching_us / 1e3, 2),
         }
+
+
+@contextlib.contextmanager
+def matching_recorded() -> Iterator[None]:
+    """Have profilers see the matching of predictions and moments under the name ``MATCHING``."""
+    from torch.profiler import record_function
+
+    from amr.models.detr import losses
+
+    match = losses.match
+
+    def recorded(*arguments: Any) -> Any:
+        with record_function(MATCHING):
+            return match(*arguments)
+
+    losses.match = recorded
+    try:
+        yield
+    finally:
+        losses.match = match
 
 
 def peak_bytes() -> int:

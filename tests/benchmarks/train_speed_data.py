@@ -9,7 +9,7 @@ import numpy as np
 
 from amr.encoders.base import EncoderIdentity, TextFeatures
 from amr.encoders.registry import identity_of
-from amr.formats.features_write import FeatureWriter, create_feature_file
+from amr.formats.features.write import FeatureWriter, create_feature_file
 from amr.models.config import NetworkConfig
 
 PUBLISHED = EncoderIdentity("fabricated", "", 1000, 1000, 1000, 768, 768, 0)

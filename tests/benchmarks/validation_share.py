@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from amr.distributed import Processes
 from amr.formats.annotations import read_annotations
-from amr.formats.features import open_features
+from amr.formats.features.open import open_features
 from amr.formats.notices import Notices
-from amr.models.lanes import Lanes
-from amr.models.network import MomentNetwork
+from amr.models.detr.network import DetrNetwork
+from amr.models.threads import ThreadPool
 from amr.training.batches import draw_batch
-from amr.training.loading import LoadOptions, load_corpus
-from amr.training.plan import Plan
-from amr.training.processes import Processes
+from amr.training.loading import LoadOptions, load_dataset
+from amr.training.plan import TrainingPlan
 from amr.training.step import Stepper
 from amr.training.validate import evaluate
 
@@ -40,18 +40,18 @@ def main() -> None:
     options = parser.parse_args()
     with open_features(options.features) as reader:
         load = LoadOptions(memory_bytes=1 << 40)
-        corpus = load_corpus(read_annotations(options.annotations), reader, load, Notices())
-    sizes = {"audio_dim": corpus.audio_dim, "text_dim": corpus.text_dim}
+        dataset = load_dataset(read_annotations(options.annotations), reader, load, Notices())
+    sizes = {"audio_dim": dataset.audio_dim, "text_dim": dataset.text_dim}
     fields = {"training": {"precision": options.precision}, "network": sizes}
-    plan = Plan.of_preset("am-detr").with_fields(fields, "benchmark")
+    plan = TrainingPlan.of_preset("am-detr").with_fields(fields, "benchmark")
     torch.manual_seed(0)
-    with Lanes(1) as lanes:
-        stepper = Stepper(MomentNetwork(plan.network), plan, lanes, Processes())
+    with ThreadPool(1) as pool:
+        stepper = Stepper(DetrNetwork(plan.network), plan, pool, Processes())
 
         def step(number: int) -> None:
-            items = np.arange(number * BATCH, (number + 1) * BATCH) % len(corpus)
-            batch = draw_batch(corpus, items, plan.training, 0, window_frames=plan.network.window_frames)
-            stepper.step(corpus, batch, learning_rate=1e-4, step=number)
+            items = np.arange(number * BATCH, (number + 1) * BATCH) % len(dataset)
+            batch = draw_batch(dataset, items, plan.training, 0, window_frames=plan.network.window_frames)
+            stepper.step(dataset, batch, learning_rate=1e-4, step=number)
 
         step(0)
         began = time.process_time()
@@ -59,15 +59,15 @@ def main() -> None:
             step(number)
         sample_s = (time.process_time() - began) / (options.steps * BATCH)
         began = time.process_time()
-        evaluate(stepper, corpus)
+        evaluate(stepper, dataset)
         validation_s = time.process_time() - began
     training_s = options.train_queries * sample_s
     result = {
         "precision": options.precision,
-        "validation_queries": len(corpus),
-        "frames_a_recording": round(float(corpus.num_frames.mean()), 1),
+        "validation_queries": len(dataset),
+        "frames_a_recording": round(float(dataset.num_frames.mean()), 1),
         "processor_ms_a_trained_sample": round(1e3 * sample_s, 2),
-        "processor_ms_a_validated_query": round(1e3 * validation_s / len(corpus), 2),
+        "processor_ms_a_validated_query": round(1e3 * validation_s / len(dataset), 2),
         "share_of_an_epoch": round(validation_s / (training_s + validation_s), 4),
     }
     print(json.dumps(result, indent=1))

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from clips import (
     SAMPLE_RATE_HZ,
     Clip,
@@ -30,12 +29,13 @@ from clips import (
     wave_of,
 )
 
-from amr.encoders.base import Encoder, FloatFrames
+from amr.arrays import BoolArray, Float32Array, IntpArray
+from amr.encoders.base import Encoder
 from amr.encoders.registry import load_encoder
-from amr.encoders.yamnet import YamnetEncoder
+from amr.encoders.yamnet.encoder import YamnetEncoder
 from amr.moments import FrameGrid
 
-Scores = npt.NDArray[np.float32]
+Scores = Float32Array
 MAX_PARAPHRASES = 3
 SETS = ("open-train", "esc10-unseen", "esc10", "esc50", "open-test")
 
@@ -52,7 +52,7 @@ def clips_of(data: Path, name: str) -> list[Clip]:
     return [clip for clip in rows if clip.split == name.removeprefix("open-") and not clip.designed]
 
 
-def frames_of(encoder: Encoder, path: Path) -> FloatFrames:
+def frames_of(encoder: Encoder, path: Path) -> Float32Array:
     """Frames of a file, zeros behind it where the last window needs them."""
     samples, identity = wave_of(path), encoder.identity
     grid = FrameGrid.covering(len(samples) / SAMPLE_RATE_HZ, window_s=identity.window_s, hop_s=identity.hop_s)
@@ -79,13 +79,13 @@ def joint_queries(encoder: Encoder, queries: list[str]) -> Scores:
     return encoder.joint_text(pooled)
 
 
-def average_precision(scores: Scores, relevant: npt.NDArray[np.bool_]) -> float:
+def average_precision(scores: Scores, relevant: BoolArray) -> float:
     """Mean of the precision at each relevant clip, by falling score."""
     hits = relevant[np.argsort(-scores, kind="stable")]
     return float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
 
 
-def figures(scores: Scores, truth: npt.NDArray[np.intp]) -> tuple[float, float, float]:
+def figures(scores: Scores, truth: IntpArray) -> tuple[float, float, float]:
     """top-1, top-5 and mAP in percent of ``(clips, labels)`` scores."""
     own = scores[np.arange(len(truth)), truth]
     better = (scores > own[:, None]).sum(axis=1)

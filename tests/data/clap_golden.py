@@ -80,7 +80,7 @@ def projection(tensors: published.Tensors, name: str, dim: int) -> Any:
 
 
 def laion() -> dict[str, torch.Tensor]:
-    from amr.encoders.clap_package import import_package
+    from amr.encoders.clap.laion_package import import_package
 
     import_package()
     from clap_module.htsat import HTSAT_Swin_Transformer

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Wave = npt.NDArray[np.float32]
+from amr.arrays import Float32Array
+
+Wave = Float32Array
 
 
 def signals() -> dict[str, Wave]:
@@ -55,7 +56,7 @@ def main() -> None:
     model = tf.saved_model.load(sys.argv[1])
     yamnet = getattr(model, "layer-1").layer._func
     shipped = load_file(sys.argv[2])
-    outputs: dict[str, npt.NDArray[np.float32]] = {}
+    outputs: dict[str, Float32Array] = {}
 
     def record(label: str) -> None:
         for name, wave in signals().items():

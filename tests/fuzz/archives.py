@@ -7,7 +7,7 @@ import random
 import warnings
 import zipfile
 
-from amr.formats.zips import ZIP_FAILURES
+from amr.formats.untrusted.zips import ZIP_FAILURES
 
 from .target import RawMutation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amr.metrics.evaluation import Case
+from amr.metrics.evaluators import EvaluationInput
 from amr.metrics.matching import match_qids
 from amr.metrics.ragged import Ragged, offsets
 from amr.metrics.records import Answers, Truths
@@ -18,7 +18,7 @@ def ragged(parts: list[list[list[float]]], width: int) -> Ragged:
     return Ragged(offsets(counts), np.array(rows, dtype=np.float64).reshape(-1, width))
 
 
-def case_of(answers: list[Record], truths: list[Record], *, qvhighlights: bool = False) -> Case:
+def case_of(answers: list[Record], truths: list[Record], *, qvhighlights: bool = False) -> EvaluationInput:
     """A case of records whose qids are the same on both sides; windows without score get ``1 / rank``."""
     matching = match_qids([r["qid"] for r in answers], [r["qid"] for r in truths])
     assert matching.is_complete
@@ -28,7 +28,7 @@ def case_of(answers: list[Record], truths: list[Record], *, qvhighlights: bool =
         for r in answers
     ]
     has_scores = [all(len(w) == 3 for w in r["pred_relevant_windows"]) for r in answers]
-    return Case(
+    return EvaluationInput(
         answers=Answers(matching.answer_query, ragged(windows, 3), np.array(has_scores)),
         truths=Truths(
             matching.truth_query,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-World = Callable[[np.random.Generator, int], tuple[Array, npt.NDArray[np.int64]]]
+from amr.arrays import Float64Array, Int64Array
+
+Array = Float64Array
+World = Callable[[np.random.Generator, int], tuple[Array, Int64Array]]
 """A test set: ``(queries, 1)`` values and ``(queries,)`` recordings, of so many recordings."""
 
 QUERIES = np.array([1, 2, 3, 4, 5])
@@ -19,7 +20,7 @@ SHARES = np.array([0.3, 0.25, 0.25, 0.15, 0.05])
 def hits(a: float, b: float) -> World:
     """Hits; how easy a recording is is beta distributed, mean a / (a + b)."""
 
-    def world(generator: np.random.Generator, recordings: int) -> tuple[Array, npt.NDArray[np.int64]]:
+    def world(generator: np.random.Generator, recordings: int) -> tuple[Array, Int64Array]:
         recording = np.repeat(np.arange(recordings), generator.choice(QUERIES, size=recordings, p=SHARES))
         ease = generator.beta(a, b, size=recordings)
         return (generator.random(len(recording)) < ease[recording]).astype(float)[:, None], recording
@@ -27,14 +28,14 @@ def hits(a: float, b: float) -> World:
     return world
 
 
-def overlaps(generator: np.random.Generator, recordings: int) -> tuple[Array, npt.NDArray[np.int64]]:
+def overlaps(generator: np.random.Generator, recordings: int) -> tuple[Array, Int64Array]:
     """Values in [0, 1], of mean 1/2; those of a recording alike."""
     recording = np.repeat(np.arange(recordings), generator.choice(QUERIES, size=recordings, p=SHARES))
     ease = generator.random(recordings)[recording]
     return generator.beta(0.5 + 2 * ease, 2.5 - 2 * ease)[:, None], recording
 
 
-def paired(generator: np.random.Generator, recordings: int) -> tuple[Array, npt.NDArray[np.int64]]:
+def paired(generator: np.random.Generator, recordings: int) -> tuple[Array, Int64Array]:
     """Differences of two systems' hits on the same queries; mean 0.05."""
     recording = np.repeat(np.arange(recordings), generator.choice(QUERIES, size=recordings, p=SHARES))
     ease = generator.beta(1, 2, size=recordings)[recording] * 0.9

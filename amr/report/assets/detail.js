@@ -30,9 +30,10 @@ function drawDetail(c) {
     button.addEventListener("click", () => step(by));
     steps.append(button);
   }
-  const facts = [c.recording.vid, clock(c.recording.duration, 1), `id ${c.qid}`];
-  if (c.iou !== null) facts.push(`best answer IoU ${c.iou.toFixed(2)}`);
-  byId("detail").replaceChildren(steps, make("h2", "", c.query || "(no words)"), make("p", "facts", facts.join(" · ")), stage(c), moments(c));
+  const facts = make("p", "facts");
+  facts.append(named(c.recording.vid), ` · ${clock(c.recording.duration, 1)} · id ${c.qid}`);
+  if (c.iou !== null) facts.append(` · best answer IoU ${c.iou.toFixed(2)}`);
+  byId("detail").replaceChildren(steps, make("h2", "", c.query || "(no words)"), facts, stage(c), moments(c));
 }
 
 function stage(c) {
@@ -42,7 +43,7 @@ function stage(c) {
   if (c.s.length) add("saliency", curveLane(c.s));
   if (c.t) add("true", markLane(c, c.t, true));
   add("found", markLane(c, c.p, false));
-  add("", ticks(c.recording.duration));
+  add("", ticks(0, c.recording.duration));
   return box;
 }
 
@@ -102,18 +103,6 @@ function mark(c, moment, index, isTrue) {
 }
 
 const key = (isTrue, index) => `${isTrue ? "t" : "p"}${index}`;
-
-function ticks(duration) {
-  const lane = make("div", "ticks");
-  const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200];
-  const every = steps.find((one) => duration / one <= 6) ?? 14400;
-  for (let at = 0; at <= duration; at += every) {
-    const tick = make("span", at > 0.94 * duration ? "last" : "", clock(at, every < 1 ? 1 : 0));
-    tick.style.left = share(at, duration);
-    lane.append(tick);
-  }
-  return lane;
-}
 
 function moments(c) {
   const list = make("ol", "moments");

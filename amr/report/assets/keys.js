@@ -1,21 +1,10 @@
 // Keyboard, buttons, and the beginning.
 
-function jump(by) {
-  if (state.playing) audio.currentTime = Math.max(0, audio.currentTime + by);
-}
-
 const KEYS = {
+  ...MOVES,
   "/": () => byId("search").focus(),
-  "?": () => byId("help").showModal(),
-  j: () => step(1),
-  k: () => step(-1),
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
-  ArrowLeft: () => jump(-2),
-  ArrowRight: () => jump(2),
   " ": toggle,
   t: playTrue,
-  Escape: () => (stop(), say("")),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -44,12 +33,6 @@ byId("rows").addEventListener("click", (event) => {
 });
 byId("search").addEventListener("input", arrange);
 byId("filter").addEventListener("change", arrange);
-byId("keys").addEventListener("click", () => byId("help").showModal());
-byId("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-});
 audio.addEventListener("error", () => {
   if (!state.playing) return;
   const url = audio.dataset.url;

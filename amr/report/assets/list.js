@@ -22,26 +22,38 @@ function arrange() {
 
 function showMore() {
   const end = Math.min(state.shown + CHUNK, state.order.length);
-  const rows = state.order.slice(state.shown, end).map(row);
+  const rows = state.order.slice(state.shown, end).map((c, number) => row(c, state.shown + number));
   state.shown = end;
   byId("rows").append(...rows);
 }
 
-function row(c) {
+function row(c, place) {
   const tr = make("tr");
+  const isRepeated = state.order[place - 1]?.query === c.query;
+  if (isRepeated) tr.className = "repeated";
   tr.dataset.number = c.number;
   if (c === state.chosen) tr.setAttribute("aria-current", "true");
   for (const column of COLUMNS) {
     const td = make("td", column.style);
     if (column.key === "number") td.append(strip(c));
+    else if (column.key === "recording") td.append(named(c.recording.vid));
+    else if (column.key === "query") td.append(...queryCell(c, isRepeated));
     else td.textContent = cellText(column.key, c);
     tr.append(td);
   }
   return tr;
 }
 
+// A question once for all its recordings below one another; on a phone, which recording it is.
+function queryCell(c, isRepeated) {
+  const where = make("span", "where");
+  where.append(named(c.recording.vid));
+  const text = make("span", "question", c.query);
+  if (isRepeated) text.setAttribute("aria-hidden", "true");
+  return [text, where];
+}
+
 function cellText(key, c) {
-  if (key === "recording") return c.recording.vid;
   if (key === "best") return c.p.length ? c.best.toFixed(2) : "–";
   if (key === "iou") return c.iou === null ? "–" : c.iou.toFixed(2);
   return c.query;

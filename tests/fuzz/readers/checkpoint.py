@@ -15,7 +15,7 @@ import torch
 from amr.encoders.base import EncoderIdentity
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.config import NetworkConfig
-from amr.models.network import MomentNetwork
+from amr.models.detr.network import DetrNetwork
 
 from ..target import RawMutation, Target
 from ..told import tell
@@ -42,11 +42,13 @@ def sound() -> bytes:
     """The smallest network there is."""
     torch.manual_seed(0)
     encoder = EncoderIdentity("fake", "0" * 64, 16000, 15600, 7680, 2, 2, 2)
-    weights = MomentNetwork(SMALL).state_dict()
+    weights = DetrNetwork(SMALL).state_dict()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "m.safetensors"
         metrics = {"loss": 0.5}
-        write_checkpoint(path, Checkpoint(SMALL, weights, encoder, "am-detr", ("amr train",), metrics))
+        write_checkpoint(
+            path, Checkpoint(SMALL, encoder, "am-detr", ("amr train",), metrics, weights=weights)
+        )
         return path.read_bytes()
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from amr.formats.features import open_features
-from amr.formats.features_journal import CHECKSUM, journal_path
+from amr.formats.features.journal import CHECKSUM, journal_path
+from amr.formats.features.open import open_features
 
 from ..target import RawMutation, Target
 from ..told import tell
@@ -234,7 +234,7 @@ def odd_number(data: bytes, rng: random.Random) -> bytes:
 TARGET = Target(
     read=read,
     seeds=seeds,
-    modules=("amr.formats.features_read", "amr.formats.features_hdf5", "amr.formats.features_journal"),
+    modules=("amr.formats.features.read", "amr.formats.features.layout", "amr.formats.features.journal"),
     words=(b"TREE", b"HEAP", b"SNOD", b"OHDR", b"GCOL"),
     mutate=mutate,
     max_bytes=65536,

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from amr.errors import AmrError
-from amr.formats.dcase_form import TEMPLATE, meta_yaml, parse_form
-from amr.formats.exchange import ENDINGS, FORMS, read_tracks, render_files
+from amr.formats.exchange.dcase_form import TEMPLATE, meta_yaml, parse_form
+from amr.formats.exchange.forms import ENDINGS, FORMS, read_tracks, render_files
+from amr.formats.exchange.tracks import Track, Window, file_stem, identified, read_text
 from amr.formats.notices import Notices
-from amr.formats.tracks import Track, Window, file_stem, identified, read_text
 from amr.simulation.tables import read_table
 
 from ..target import RawMutation, Target
@@ -78,13 +78,13 @@ TARGET = Target(
     read=read,
     seeds=seeds,
     modules=(
-        "amr.formats.csv_moments",
-        "amr.formats.rttm",
-        "amr.formats.jams",
-        "amr.formats.audacity",
-        "amr.formats.tracks",
-        "amr.formats.exchange",
-        "amr.formats.dcase_form",
+        "amr.formats.exchange.csv",
+        "amr.formats.exchange.rttm",
+        "amr.formats.exchange.jams",
+        "amr.formats.exchange.audacity",
+        "amr.formats.exchange.tracks",
+        "amr.formats.exchange.forms",
+        "amr.formats.exchange.dcase_form",
         "amr.simulation.tables",
     ),
     words=(

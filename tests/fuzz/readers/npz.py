@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from amr.errors import AmrError
-from amr.formats.npz import NpzTree, member_names, read_array, read_shape
+from amr.formats.features.npz import NpzTree, member_names, read_array, read_shape
 
 from ..archives import change_member, packed
 from ..target import Target
@@ -65,7 +65,7 @@ def tree(folder: Path) -> None:
 TARGET = Target(
     read=read,
     seeds=seeds,
-    modules=("amr.formats.npz", "amr.formats.zips"),
+    modules=("amr.formats.features.npz", "amr.formats.untrusted.zips"),
     words=(
         b"\x93NUMPY",
         b"'descr': '<f8'",

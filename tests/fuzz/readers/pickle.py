@@ -1,4 +1,4 @@
-"""Foreign checkpoints: archives of torch.save, read without torch and as torch's tensors."""
+"""Foreign checkpoints: archives of torch.save, as plain data and as networks of ours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from amr.arrays import AnyArray
 from amr.errors import AmrError
-from amr.formats import safe_pickle
-from amr.formats.safe_pickle import StoredTensor
+from amr.formats.untrusted.torch_file import read_torch_file, widened
 from amr.models.lighthouse import read_lighthouse
-from amr.models.pickles import Archive
 
 from ..archives import change_member, packed
 from ..target import Target
@@ -49,28 +50,19 @@ def read(data: bytes, folder: Path) -> None:
     path = folder / "model.ckpt"
     path.write_bytes(data)
     tell(path)
-    with suppress(AmrError):
-        described(path)
-    with suppress(AmrError):
-        archive = Archive(path)
-        archive.tensors({str(place): one for place, one in enumerate(tensors(archive.objects))})
+    with suppress(AmrError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for array in tensors(read_torch_file(path)):
+            widened(array).sum()
     read_lighthouse(path)
 
 
-def described(path: Path) -> None:
-    archive = safe_pickle.Archive(path)
-    for tensor in tensors(archive.objects):
-        with suppress(AmrError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            archive.array(tensor).sum()
-
-
-def tensors(objects: object) -> list[StoredTensor]:
+def tensors(objects: object) -> list[AnyArray]:
     """The tensors of plain containers, however deep."""
     found, todo, seen = [], [objects], set()
     while todo:
         one = todo.pop()
-        if isinstance(one, StoredTensor):
+        if isinstance(one, np.ndarray):
             found.append(one)
         elif isinstance(one, (dict, list, tuple)) and id(one) not in seen:
             seen.add(id(one))
@@ -81,7 +73,11 @@ def tensors(objects: object) -> list[StoredTensor]:
 TARGET = Target(
     read=read,
     seeds=seeds,
-    modules=("amr.formats.inert_pickle", "amr.formats.safe_pickle", "amr.formats.zips", "amr.models.pickles"),
+    modules=(
+        "amr.formats.untrusted.torch_file",
+        "amr.formats.untrusted.zips",
+        "amr.models.lighthouse",
+    ),
     words=(
         TENSOR,
         b"ctorch._utils\n_rebuild_parameter\n",

@@ -1,0 +1,66 @@
+"""``examples/judge_curves.py`` and ``examples/calibrate_curves.py``, run on a network with random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_judge_default import EXAMPLES
+
+from amr.cli.main import run
+from amr.encoders.registry import load_encoder
+from amr.models.build import build_network
+from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from amr.models.presets import PRESETS
+
+MOMENTS = {"sheepfield": ("a sheep bleats", [4.0, 9.0]), "lumberjack": ("someone chops wood", [26.9, 42.3])}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, annotations and features."""
+    made = tmp_path_factory.mktemp("curves")
+    torch.manual_seed(0)
+    network = build_network(PRESETS["curves"].network)
+    checkpoint = Checkpoint(
+        network.config,
+        load_encoder().identity,
+        preset="curves",
+        training={"training": {"curve_kinds": "own cosine"}},
+        weights=network.state_dict(),
+    )
+    write_checkpoint(made / "model.safetensors", checkpoint)
+    with open(made / "gt.jsonl", "w", encoding="utf-8") as file:
+        for qid, (vid, (query, window)) in enumerate(MOMENTS.items()):
+            record = {"qid": qid, "query": query, "vid": vid, "duration": 60, "relevant_windows": [window]}
+            file.write(json.dumps(record) + "\n")
+    sounds = [str(EXAMPLES / "audio" / f"{vid}.ogg") for vid in MOMENTS]
+    assert run(["extract", *sounds, "-o", str(made / "feats.h5"), "-q"]) == 0
+    return made
+
+
+def example(name: str, folder: Path, *words: str) -> str:
+    """What the script prints."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), str(EXAMPLES)))}
+    line = [sys.executable, str(EXAMPLES / name), "model.safetensors", "gt.jsonl", "feats.h5", *words]
+    done = subprocess.run(line, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_it_is_judged_beside_the_window(folder: Path) -> None:
+    rows = example("judge_curves.py", folder, "--kinds", "log,cosine").splitlines()[2:]
+    assert [row.split("|")[1:3] for row in rows] == [[" log ", " 2 "], [" cosine ", " 2 "]]
+
+
+def test_scores_are_calibrated_on_curves_of_all_kinds(folder: Path) -> None:
+    said = example("calibrate_curves.py", folder, "-o", "calibrated.safetensors")
+    plain, calibrated = (read_checkpoint(folder / f"{name}.safetensors") for name in ("model", "calibrated"))
+    assert said.strip().rsplit("score = ", 1)[1] in calibrated.history[-1]
+    change = (calibrated.weights["head.weight"] - plain.weights["head.weight"]).abs().amax(dim=1)
+    assert change[0] > 1e-3
+    assert (change[1:] < 1e-3).all()  # no more than float16 rounds
