@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from feature_fakes import FakeEncoder, Floats
+from waiting import wait_for
 
 MOST_AT_ONCE = 2
 
@@ -46,13 +47,30 @@ class NoMemoryEncoder(FakeEncoder):
 
 
 class DyingEncoder(FakeEncoder):
-    """The second process of a group is killed at its second recording, the first time."""
+    """The second process of a group is killed at its second recording, the first time.
+
+    It waits for the first one to be at work: until then that has nothing to tell of another's death.
+    """
 
     calls = 0
 
     def encode_audio(self, samples: Floats) -> Floats:
         DyingEncoder.calls += 1
+        if os.environ.get("RANK") == "0":
+            Path("at_work").touch()
         if os.environ.get("RANK") == "1" and DyingEncoder.calls == 3 and not Path("died").exists():
+            wait_for(Path("at_work").exists)
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode_audio(samples)
+
+
+class DyingLateEncoder(FakeEncoder):
+    """The second process of a group is killed when the first one has done its share, the first time."""
+
+    def encode_audio(self, samples: Floats) -> Floats:
+        if os.environ.get("RANK") == "1" and not Path("died").exists():
+            wait_for(lambda: Path("f.h5.process-1-of-2").exists())
             Path("died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().encode_audio(samples)

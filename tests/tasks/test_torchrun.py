@@ -52,7 +52,7 @@ def ours(done: subprocess.CompletedProcess[bytes]) -> str:
     "group",
     "one of two processes of `torchrun … -m amr extract` is killed",
     code=1,
-    says="amr extract [process 1 of 2]: error: process 2 of 2 died before f.h5.process-2-of-2 was finished",
+    says="amr extract [process 1 of 2]: error: process 2 of 2 went away before … was finished",
     left="both shares; the same command with `--resume` ends with the file that one process makes",
 )
 def test_extract_where_one_dies_and_goes_on(world: World) -> Seen:
@@ -70,7 +70,13 @@ def test_extract_where_one_dies_and_goes_on(world: World) -> Seen:
     again = two("extract", *options, *dying, "-o", "f.h5", "--resume", "-q")
     assert again.returncode == 0, again.stderr
     assert ours(again) == ""
-    assert sorted(path.name for path in world.folder.iterdir()) == ["audio", "died", "f.h5", "q.txt"]
+    assert sorted(path.name for path in world.folder.iterdir()) == [
+        "at_work",
+        "audio",
+        "died",
+        "f.h5",
+        "q.txt",
+    ]
     assert run(["extract", *options, *dying, "-o", "whole.h5", "-q"]) == 0
     whole, shared = contents("whole.h5"), contents("f.h5")
     assert list(whole) == list(shared)
@@ -78,6 +84,16 @@ def test_extract_where_one_dies_and_goes_on(world: World) -> Seen:
         assert (value == shared[name]) if isinstance(value, str) else (value == shared[name]).all(), name
     assert set(IDS) < set(ids_in("f.h5"))
     return Seen(done.returncode, ours(done))
+
+
+def test_the_death_of_one_is_told_by_one_that_waits(world: World) -> None:
+    """The first process has done its share when torchrun ends it."""
+    options = ["audio", "--device", "cpu", "--workers", "1", "--encoder", "fault_fakes:DyingLateEncoder"]
+    done = two("extract", *options, "-o", "f.h5")
+    assert done.returncode == 1
+    assert "process 2 of 2 went away before f.h5.process-2-of-2 was finished" in ours(done)
+    assert two("extract", *options, "-o", "f.h5", "--resume", "-q").returncode == 0
+    assert sorted(ids_in("f.h5")) == sorted(IDS)
 
 
 def free_port() -> int:

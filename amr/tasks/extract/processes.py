@@ -56,13 +56,13 @@ def extract_together(job: ExtractJob, processes: Processes) -> ExtractReport:
     my_files = [file for file in missing if in_shard(file.id, shard)]
     with death_named(job, processes):
         share = write_features(mine, encoder, my_texts, my_files, names)
-    if not processes.is_first:
-        processes.send(share_json(share))
-        return share
-    shares = [share]
-    for rank in range(1, processes.count):
-        path = share_path(job.target.path, rank, processes.count)
-        shares.append(share_report(path, processes.receive(rank, f"{path.name} was finished")))
+        if not processes.is_first:
+            processes.send(share_json(share))
+            return share
+        shares = [share]
+        for rank in range(1, processes.count):
+            path = share_path(job.target.path, rank, processes.count)
+            shares.append(share_report(path, processes.receive(rank, f"{path.name} was finished")))
     total = join_shares(job, processes, encoder.identity.to_json(), texts, missing)
     return ExtractReport(
         output=job.target.path,
@@ -113,7 +113,9 @@ def death_named(job: ExtractJob, processes: Processes) -> Iterator[None]:
     except StoppedError as error:
         for rank, share in enumerate(share_paths(job.target.path, processes.count)):
             if processes.is_first and rank and has_died(partial_path(share)):
-                error.what = f"process {rank + 1} of {processes.count} died before {share.name} was finished"
+                error.what = (
+                    f"process {rank + 1} of {processes.count} went away before {share.name} was finished"
+                )
         raise
 
 
