@@ -10,8 +10,9 @@ there. To what comes of it the likeliest
 is fitted, the chance that a moment overlaps a true one by IoU 0.5: that what is asked for is there at all, by
 how near the recording comes to the sentence (``amr.models.frames.level``), times that this is the moment, by
 the moment's own score (Platt 1999). Both are folded into a model of the preset ``best``: the moments of a
-recording keep their order, and their ends to a few hundredths of a second (scores vote on them). Models of
-other networks have no level: ``sigmoid(slope logit + shift)`` is fitted, and folded into ``score_head``.
+recording keep their order, and their ends (where proposals vote on them with their scores, to a few
+hundredths of a second). Models of other networks have no level: ``sigmoid(slope logit + shift)`` is fitted,
+and folded into ``score_head``.
 
 What scores are where another share of questions is present (``amr predict --prior``) follows from three
 curves more, of best moments: how likely they are right, how likely a question is present where they are
@@ -110,8 +111,13 @@ def main() -> None:
                 there_level_slope=there_level_slope,
                 there_level_shift=there_level_shift,
             ),
-            weights=rescaled(checkpoint.weights, "head", slope, shift, rows=1),
         )
+        if checkpoint.config.segments:  # a moment's score is no weight's product
+            segments = replace(calibrated.config, moment_slope=slope, moment_shift=shift)
+            calibrated = replace(calibrated, config=segments)
+        else:
+            weights = rescaled(checkpoint.weights, "head", slope, shift, rows=1)
+            calibrated = replace(calibrated, weights=weights)
     else:
         slope, shift = fit_logits(found.logit, found.hit)
         curve = f"sigmoid({slope:.3f} logit {shift:+.3f})"

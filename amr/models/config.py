@@ -46,6 +46,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "level_weight": (-1e3, 1e3),
     "level_shift": (-1e3, 1e3),
     "level_similarity": (-1e3, 1e3),
+    "moment_slope": (0, 1e3),
+    "moment_shift": (-1e3, 1e3),
     "right_slope": (0, 1e3),
     "right_shift": (-1e3, 1e3),
     "there_slope": (0, 1),
@@ -63,7 +65,8 @@ SCORE_FIELDS = ("right_slope", "right_shift", "there_slope", "there_shift")
 """What calibration finds out about the scores of any network (:mod:`amr.retrieval.presence`)."""
 PRESENCE_FIELDS = (*SCORE_FIELDS, "there_level_slope", "there_level_shift")
 LEVEL_FIELDS = ("level_weight", "level_shift", "level_similarity")
-CALIBRATED_FIELDS = (*LEVEL_FIELDS, *PRESENCE_FIELDS)
+MOMENT_FIELDS = ("moment_slope", "moment_shift")
+CALIBRATED_FIELDS = (*LEVEL_FIELDS, *MOMENT_FIELDS, *PRESENCE_FIELDS)
 """What calibration sets."""
 
 
@@ -124,6 +127,9 @@ class NetworkConfig:
             moments; calibration sets it.
         level_shift: see ``level_weight``.
         level_similarity: what a unit of similarity counts for in the level, beside a cosine of 1.
+        moment_slope: of ``segments``: how likely an answer is right, by the logit of its marginal; 0: as
+            likely as the marginal says. Calibration sets it.
+        moment_shift: see ``moment_slope``.
         right_slope: of a calibrated network: how likely a question's best moment is right, by the logit of
             its score; 0: not known. Calibration sets it, and the next five (:mod:`amr.retrieval.presence`).
         right_shift: see ``right_slope``.
@@ -180,6 +186,8 @@ class NetworkConfig:
     level_weight: float = 0.0
     level_shift: float = 0.0
     level_similarity: float = 0.0
+    moment_slope: float = 0.0
+    moment_shift: float = 0.0
     right_slope: float = 0.0
     right_shift: float = 0.0
     there_slope: float = 0.0
@@ -206,8 +214,10 @@ class NetworkConfig:
         return replace(self, **nothing)
 
     def to_fields(self) -> dict[str, Any]:
-        """Plain JSON values, every field named but those of presence that calibration has not set."""
-        return {key: value for key, value in asdict(self).items() if value or key not in PRESENCE_FIELDS}
+        """Plain JSON values, every field named but those of moments and presence that calibration has not
+        set."""
+        unset = (*MOMENT_FIELDS, *PRESENCE_FIELDS)
+        return {key: value for key, value in asdict(self).items() if value or key not in unset}
 
     @staticmethod
     def from_fields(values: object) -> NetworkConfig:
@@ -282,7 +292,7 @@ def _require_consistent(config: NetworkConfig) -> None:
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    for name in ("segments", "prototypes", "prototype_axes", *LEVEL_FIELDS):
+    for name in ("segments", "prototypes", "prototype_axes", *LEVEL_FIELDS, *MOMENT_FIELDS):
         if getattr(config, name):
             raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
@@ -323,6 +333,9 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
             raise ValueError(
                 f"similarity_channels is {config.similarity_channels}, without audio expected {len(SHAPES)}"
             )
+    for name in MOMENT_FIELDS:
+        if getattr(config, name) and not config.segments:
+            raise ValueError(f"{name} is of segments, and segments is off")
     if config.level_weight and not config.prototypes:
         raise ValueError("level_weight is of prototypes, and prototypes is 0")
     if config.level_similarity and not config.similarity_channels:

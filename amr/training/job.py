@@ -15,6 +15,7 @@ from amr.encoders.base import EncoderIdentity
 from amr.errors import AmrError, ExitCode, InputError, StoppedError
 from amr.models.build import Network, build_network
 from amr.models.checkpoint import shapes_of
+from amr.models.frames.constants import SEGMENT_WEIGHTS
 from amr.models.frames.network import FrameNetwork
 from amr.models.model_file import shape_problem
 from amr.training.dataset import Dataset
@@ -127,10 +128,15 @@ def new_network(job: TrainingJob, device: torch.device) -> Network:
     torch.manual_seed(job.plan.training.seed)
     network = build_network(job.plan.network)
     if job.start is not None:
-        problem = shape_problem(shapes_of(network), {name: tuple(w.shape) for name, w in job.start.items()})
+        start = dict(job.start)
+        if isinstance(network, FrameNetwork) and network.config.segments:
+            # What segments have beside proposals begins anew where the other model has none.
+            own = network.state_dict()
+            start = {name: own[name] for name in own if name in SEGMENT_WEIGHTS} | start
+        problem = shape_problem(shapes_of(network), {name: tuple(w.shape) for name, w in start.items()})
         if problem:
             raise InputError(f"the model to start from does not fit: {problem}", where="--init")
-        network.load_state_dict(dict(job.start))
+        network.load_state_dict(start)
     is_new = job.start is None
     if isinstance(network, FrameNetwork) and (is_new or job.plan.training.measure_anew):
         measure(network, job.train, partial(require_going_on, job.should_stop), whiten=is_new)

@@ -32,7 +32,7 @@ from amr.tasks.models import shipped_path
 ROUNDING = 1e-5
 
 heard = st.builds(
-    lambda channels, prototypes, axes, level, kernel, layers, queries: replace(
+    lambda channels, prototypes, axes, level, kernel, layers, queries, segments, slope: replace(
         small().network,
         similarity_channels=channels if prototypes else max(channels, 1),
         prototypes=prototypes,
@@ -43,6 +43,9 @@ heard = st.builds(
         continuity_kernel=kernel,
         encoder_layers=layers,
         queries=queries,
+        segments=segments,
+        moment_slope=slope if segments else 0.0,
+        moment_shift=0.5 if segments else 0.0,
     ),
     channels=st.integers(0, 2),
     prototypes=st.sampled_from([0, 9]),
@@ -51,11 +54,16 @@ heard = st.builds(
     kernel=st.sampled_from([1, 3, 5]),
     layers=st.integers(0, 4),
     queries=st.integers(1, 12),
+    segments=st.booleans(),
+    slope=st.sampled_from([0.0, 0.7]),
 )
 configs = heard | st.builds(
-    lambda layers, queries: replace(PRESETS["curves"].network, encoder_layers=layers, queries=queries),
+    lambda layers, queries, segments: replace(
+        PRESETS["curves"].network, encoder_layers=layers, queries=queries, segments=segments
+    ),
     layers=st.integers(0, 4),
     queries=st.integers(1, 12),
+    segments=st.booleans(),
 )
 
 

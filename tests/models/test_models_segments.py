@@ -149,7 +149,9 @@ def test_answers_are_the_likeliest_moments_with_what_is_like_them() -> None:
     scores = torch.full((1, 20, 20), -torch.inf)
     scores[0, 2, 5], scores[0, 2, 6] = 3.0, 2.0
     scores[0, 12, 12] = 0.0
-    found = choose_segments(proposing(20, reach=0.5), scores, torch.ones(1, 20, dtype=torch.bool), count=3)
+    found = choose_segments(
+        proposing(20, reach=0.5), scores, torch.ones(1, 20, dtype=torch.bool), replace(small(), queries=3)
+    )
     chances = found.score_logits[-1].sigmoid()[0].tolist()
     either = math.exp(3) + math.exp(2)
     assert chances[:2] == pytest.approx([either / (1 + either), 0.5], abs=1e-4)

@@ -157,6 +157,21 @@ def test_a_second_stage_measures_its_own_sounds_among_frames_as_they_were_whiten
     assert (tmp_path / "parts").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+def test_segments_can_start_from_a_model_of_proposals(
+    tmp_path: Path, corpora: tuple[Dataset, Dataset]
+) -> None:
+    proposals = replace(BEST, network=replace(BEST.network, segments=False))
+    finish(job(corpora, proposals, tmp_path / "first"))
+    start = read_checkpoint(tmp_path / "first").weights
+    segments = replace(BEST, network=replace(BEST.network, segments=True))
+    finish(job(corpora, segments, tmp_path / "second", start=start))
+    found = read_checkpoint(tmp_path / "second").weights
+    assert found.keys() - start.keys() == {"ends.weight", "ends.bias", "by_length"}
+    assert torch.equal(found["prototypes.support"], start["prototypes.support"])
+    with pytest.raises(InputError, match="does not fit"):
+        finish(job(corpora, proposals, tmp_path / "third", start=found))
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path, corpora: tuple[Dataset, Dataset]) -> None:
     first = finish(job(corpora, PLAN, tmp_path / "m"))
     before = (tmp_path / "m").stat().st_mtime_ns

@@ -22,6 +22,21 @@ SAME_IOU = 0.5
 """Proposals that overlap by this much are taken to mean the same moment."""
 VOTING_IOU, VOTING_POWER = 0.6, 4.0
 """Proposals that overlap the best one by this much vote on its ends, with their scores to this power."""
+ENDS = 2
+"""Numbers a frame beside its own score: what it is worth as a moment's first frame, and as its last."""
+SEGMENT_WEIGHTS = ("ends.weight", "ends.bias", "by_length")
+LENGTH_CLASSES = 10
+"""Moments of 1, 2, 3 to 4, 5 to 8 ... frames have a score each for their length."""
+CANDIDATES = 256
+"""The likeliest moments of a stretch, of which the answers are made."""
+GONE = -1.0
+"""Chance of a moment that is taken, or is none."""
+LEAST_CHANCE, MOST_CHANCE = 1e-12, 1 - 1e-6
+"""Moments that are less likely are no answers; likelier ones have this chance's logit."""
+ALIKE_IOU, SAME_MOMENT_IOU = 0.599, 0.499
+"""Moments that overlap by the first say the same: their marginals add up, and their ends are averaged. Those
+that overlap an answer by the second are none of their own. Whole frames overlap by 3/5 and 1/2, which
+rounding should not decide."""
 RULED_OUT = -30.0
 """Logit of an answer that does not exist; its sigmoid is 1e-13."""
 

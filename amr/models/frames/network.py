@@ -17,11 +17,19 @@ from torch.nn import functional
 from amr.models.config import NetworkConfig
 from amr.models.dropout import Dropout
 from amr.models.frames.answers import choose
-from amr.models.frames.constants import LEAST_PEAK, MOST_CERTAIN, RULED_OUT, curves_of, peaks_of
+from amr.models.frames.constants import (
+    ENDS,
+    LEAST_PEAK,
+    LENGTH_CLASSES,
+    MOST_CERTAIN,
+    RULED_OUT,
+    curves_of,
+    peaks_of,
+)
 from amr.models.frames.layers import ConvLayer, CurveLayers
 from amr.models.frames.level import level_of
 from amr.models.frames.prototypes import PrototypeCurves, Prototypes
-from amr.models.frames.segments import ENDS, LENGTH_CLASSES, choose_segments, segment_scores
+from amr.models.frames.segments import choose_segments, segment_scores
 from amr.models.inputs import NetworkInputs, NetworkOutputs
 
 SCORE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS = -3.0, 1.0, -2.0
@@ -105,7 +113,9 @@ class FrameNetwork(nn.Module):
             middles=middles,
         )
         if self.ends is not None and self.by_length is not None:
-            segments = segment_scores(score, self.ends(last), self.by_length, inputs.frame_mask())
+            # Chances are differences of sums over all frames, of which float32 keeps four digits.
+            inside = score if self.training else score.double()
+            segments = segment_scores(inside, self.ends(last), self.by_length, inputs.frame_mask())
             outputs = replace(outputs, segments=segments)
         if not self.training:
             outputs = self.chosen(outputs, inputs.frame_mask())
@@ -115,7 +125,7 @@ class FrameNetwork(nn.Module):
         """The best few answers of the proposals, or of the segments."""
         if outputs.segments is None:
             return choose(outputs, frame_mask, self.config.queries)
-        return choose_segments(outputs, outputs.segments, frame_mask, self.config.queries)
+        return choose_segments(outputs, outputs.segments, frame_mask, self.config)
 
     def embed(self, audio: Tensor, mask: Tensor | None) -> Tensor:
         """Compressed frames in the network's size ``(batch, frames, dim)``, before any query; zeros where the

@@ -18,8 +18,10 @@ from amr.errors import InputError
 from amr.functional import gelu, layer_norm, sigmoid, softplus, unit
 from amr.models.config import NetworkConfig
 from amr.models.frames.constants import (
+    ENDS,
     LAYER_NORM_EPSILON,
     LEAST_PEAK,
+    LENGTH_CLASSES,
     MOST_CERTAIN,
     RULED_OUT,
     SAME_IOU,
@@ -30,6 +32,7 @@ from amr.models.frames.constants import (
 )
 from amr.models.frames.level import COSINE_LEVEL, HALF_FOOT, SIMILARITY_LEVEL, SMOOTHING
 from amr.models.frames.numpy_prototypes import NumpyPrototypes, Weights, compressed
+from amr.models.frames.numpy_segments import choose_segments, marginals
 from amr.models.model_file import ModelFile
 from amr.models.windows import WindowAnswers, WindowItem
 
@@ -41,8 +44,8 @@ TAPS = ".depthwise.weight"
 
 
 def is_known(config: NetworkConfig) -> bool:
-    """Whether a network is the frame decoder, with a proposal a frame."""
-    return config.proposing == "frames" and not config.segments and not config.architecture
+    """Whether a network is the frame decoder."""
+    return config.proposing == "frames" and not config.architecture
 
 
 def frame_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
@@ -65,6 +68,8 @@ def frame_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     shapes |= _pair("curves.wide", CURVE_HIDDEN, curves_of(config), kernel)
     shapes |= _pair("curves.out", dim, CURVE_HIDDEN)
     shapes |= _pair("head_norm", dim) | _pair("head", 4, dim)
+    if config.segments:
+        shapes |= _pair("ends", ENDS, dim) | {"by_length": (LENGTH_CLASSES,)}
     for layer in layers:
         shapes |= _pair(f"{layer}.norm", dim) | _pair(f"{layer}.depthwise", dim, 1, kernel)
         shapes |= _pair(f"{layer}.up", config.feedforward_dim, dim)
@@ -120,6 +125,24 @@ class Heard(NamedTuple):
     directions: Array | None
 
 
+class Proposed(NamedTuple):
+    """What the frames of a window say to a query.
+
+    Args:
+        score: ``(frames,)`` of each proposal; with segments, what a frame adds to a moment.
+        ends: ``(frames, 2)``, (start, end) of each proposal as fractions of the window.
+        saliency: ``(frames,)`` logits.
+        cosine: ``(frames,)``, of frames and the query's prototype; of networks with prototypes.
+        first_last: ``(frames, 2)``, what a frame adds as a moment's first and last; with segments.
+    """
+
+    score: Array
+    ends: Array
+    saliency: Array
+    cosine: Array | None
+    first_last: Array | None
+
+
 class NumpyFrameNetwork:
     """A :class:`amr.models.windows.WindowNetwork` of the presets ``best`` and ``curves``.
 
@@ -151,8 +174,22 @@ class NumpyFrameNetwork:
                 if id(item.tokens) not in meanings:
                     meanings[id(item.tokens)] = self.prototypes.meaning(item.tokens)
                 meant = meanings[id(item.tokens)]
-            found.append(self.answer(heard[item.stretch], meant, item))
-        return found
+            found.append(self.proposed(heard[item.stretch], meant, item))
+        first_last = [each.first_last for each in found if each.first_last is not None]
+        if not first_last:
+            return list(map(self.answer, items, found))
+        chances = marginals([each.score for each in found], first_last, self.weights["by_length"])
+        return list(map(self.answer, items, found, chances))
+
+    def answer(self, item: WindowItem, found: Proposed, chances: Array | None = None) -> WindowAnswers:
+        """The best few answers of the proposals, or of the segments whose marginals ``chances`` are."""
+        if chances is None:
+            ends, logits = choose(found.ends, found.score, self.config.queries)
+        else:
+            ends, logits = choose_segments(found.ends, item.middles, chances, self.config)
+        if found.cosine is not None and self.config.level_weight:
+            logits = self._with_level(logits, found.cosine, item.curves)
+        return WindowAnswers(ends, logits, found.saliency)
 
     def heard(self, frames: FloatingArray) -> Heard:
         """A window ``(frames, audio_dim)`` before any query."""
@@ -163,8 +200,8 @@ class NumpyFrameNetwork:
         x = self._convolved(self._linear(audio, "audio_projection"), "stem", 1)
         return Heard(x, None if self.prototypes is None else self.prototypes.whitened(even))
 
-    def answer(self, heard: Heard, meant: Array | None, item: WindowItem) -> WindowAnswers:
-        """What the network says of a window and a query."""
+    def proposed(self, heard: Heard, meant: Array | None, item: WindowItem) -> Proposed:
+        """What the frames of a window say to a query."""
         x, curves, cosine = heard.x, [], None
         if self.config.similarity_channels:
             if item.curves is None:
@@ -179,12 +216,11 @@ class NumpyFrameNetwork:
         x = x + self._of_curves(np.concatenate(curves, axis=1))
         for number in range(self.config.encoder_layers):
             x = self._convolved(x, f"convolution.{number}", 2**number)
-        score, to_start, to_end, saliency = self._linear(self._norm(x, "head_norm"), "head").T
+        last = self._norm(x, "head_norm")
+        score, to_start, to_end, saliency = self._linear(last, "head").T
         ends = proposals(item.middles.astype(np.float32), to_start, to_end)
-        ends, logits = choose(ends, score, self.config.queries)
-        if cosine is not None and self.config.level_weight:
-            logits = self._with_level(logits, cosine, item.curves)
-        return WindowAnswers(ends, logits, saliency)
+        first_last = self._linear(last, "ends") if self.config.segments else None
+        return Proposed(score, ends, saliency, cosine, first_last)
 
     def _linear(self, x: Array, name: str) -> Array:
         product: Array = x @ self.weights[f"{name}.weight"].T

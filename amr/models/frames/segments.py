@@ -15,21 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from amr.models.frames.constants import RULED_OUT, SAME_IOU
+from amr.models.config import NetworkConfig
+from amr.models.frames.constants import (
+    ALIKE_IOU,
+    CANDIDATES,
+    GONE,
+    LEAST_CHANCE,
+    LENGTH_CLASSES,
+    MOST_CHANCE,
+    RULED_OUT,
+    SAME_MOMENT_IOU,
+)
 from amr.models.inputs import NetworkOutputs
 from amr.models.spans import iou, to_ends
 from amr.models.targets import Targets
-
-ENDS = 2
-"""Numbers a frame beside its own score: what it is worth as a moment's first frame, and as its last."""
-LENGTH_CLASSES = 10
-"""Moments of 1, 2, 3 to 4, 5 to 8 ... frames have a score each for their length."""
-CANDIDATES = 256
-"""The likeliest moments of a stretch, of which the answers are made."""
-GONE = -1.0
-LEAST_CHANCE = 1e-6
-ALIKE_IOU = 0.6
-"""Moments that overlap by this much say the same: their marginals add up, and their ends are averaged."""
 
 
 def segment_scores(inside: Tensor, ends: Tensor, by_length: Tensor, mask: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ def segment_scores(inside: Tensor, ends: Tensor, by_length: Tensor, mask: Tensor
         by_length: ``(LENGTH_CLASSES,)``.
         mask: ``(batch, frames)`` bool, real frames first.
     """
-    first, last = ends.float().unbind(-1)
+    first, last = ends.to(inside.dtype).unbind(-1)
     so_far = inside.cumsum(1)
     number = torch.arange(inside.shape[1], device=inside.device)
     length = number - number.unsqueeze(1) + 1
@@ -83,18 +82,17 @@ def forward_backward(scores: Tensor) -> tuple[Tensor, Tensor]:
     """
     batch, frames, _ = scores.shape
     with torch.no_grad():
-        # before[t]: all segmentations of the frames ahead of t; behind[t]: of those from t on.
-        before = scores.new_zeros(batch, frames + 1)
-        behind = scores.new_zeros(batch, frames + 1)
+        # Back is forward over the frames in reverse, so that both go side by side. By end, item and start.
+        by_end = torch.cat((scores.mT, scores.flip(1, 2))).transpose(0, 1).contiguous()
+        # ahead[t]: all segmentations of the first t frames.
+        ahead = scores.new_zeros(2 * batch, frames + 1)
         for end in range(frames):
-            ending = before[:, : end + 1] + scores[:, : end + 1, end]
-            before[:, end + 1] = torch.cat((before[:, end : end + 1], ending), dim=1).logsumexp(1)
-            start = frames - 1 - end
-            begun = behind[:, start + 1 :] + scores[:, start, start:]
-            behind[:, start] = torch.cat((behind[:, start + 1 : start + 2], begun), dim=1).logsumexp(1)
-        total = before[:, -1]
-        chances = before[:, :-1].unsqueeze(2) + scores + behind[:, 1:].unsqueeze(1) - total[:, None, None]
-        return total, chances.exp_()
+            ending = ahead[:, : end + 1] + by_end[end, :, : end + 1]
+            ahead[:, end + 1] = torch.logaddexp(ahead[:, end], ending.logsumexp(1))
+        before, behind = ahead[:batch], ahead[batch:]
+        total = before[:, -1:]
+        chances = scores + (before[:, :-1] - total).unsqueeze(2) + behind[:, :-1].flip(1).unsqueeze(1)
+        return total.squeeze(1), chances.exp_()
 
 
 def segmentation_loss(scores: Tensor, targets: Targets, holds: Tensor) -> Tensor:
@@ -124,7 +122,7 @@ def segmentation_loss(scores: Tensor, targets: Targets, holds: Tensor) -> Tensor
 
 
 def choose_segments(
-    outputs: NetworkOutputs, scores: Tensor, frame_mask: Tensor, count: int
+    outputs: NetworkOutputs, scores: Tensor, frame_mask: Tensor, config: NetworkConfig
 ) -> NetworkOutputs:
     """The likeliest moments, best first, each with the chance that it or one much like it is there.
 
@@ -132,13 +130,15 @@ def choose_segments(
         outputs: a proposal a frame, which says where in its frame a moment begins or ends.
         scores: of :func:`segment_scores`.
         frame_mask: ``(batch, frames)`` bool.
-        count: answers an item. Where fewer are left, the rest are empty spans with a logit of -30.
+        config: how many answers an item: where fewer are left, the rest are empty spans with a logit of -30;
+            and what calibration makes of chances.
 
     Returns:
-        the same with ``(1, batch, count, ...)`` spans and logits.
+        the same with ``(1, batch, answers, ...)`` spans and logits.
     """
     frames = scores.shape[-1]
     _, chances = forward_backward(scores)
+    chances = chances.to(outputs.spans.dtype)
     chance, cell = chances.flatten(1).topk(min(CANDIDATES, frames * frames), dim=1)
     spans = fine_spans(outputs, cell // frames, cell % frames, frame_mask)
     alike = iou(spans.unsqueeze(2), spans.unsqueeze(1))
@@ -146,17 +146,20 @@ def choose_segments(
     weight = voters * chance.unsqueeze(1)
     together = weight.sum(-1)
     spans = weight @ spans / together.clamp(min=torch.finfo(weight.dtype).tiny).unsqueeze(-1)
-    left = together.masked_fill(chance <= 0, GONE)
+    left = together.masked_fill(chance <= LEAST_CHANCE, GONE)
     kept, kept_chances = [], []
-    for _ in range(count):
+    for _ in range(config.queries):
         best, place = left.max(dim=1, keepdim=True)
         chosen = spans.gather(1, place.unsqueeze(-1).expand(-1, -1, 2))
         # Not "> 0": what is no number is seen by who reads the answers.
         kept.append(torch.where((best != GONE).unsqueeze(-1), chosen, 0.0))
         kept_chances.append(best)
-        left = left.masked_fill(iou(spans, chosen) >= SAME_IOU, GONE).scatter(1, place, GONE)
+        left = left.masked_fill(iou(spans, chosen) >= SAME_MOMENT_IOU, GONE).scatter(1, place, GONE)
     chance = torch.cat(kept_chances, dim=1)
-    logits = torch.where(chance != GONE, torch.logit(chance.clamp(0, 1), eps=LEAST_CHANCE), RULED_OUT)
+    logits = torch.logit(chance.clamp(LEAST_CHANCE, MOST_CHANCE))
+    if config.moment_slope:
+        logits = config.moment_slope * logits + config.moment_shift
+    logits = torch.where(chance != GONE, logits, RULED_OUT)
     return replace(
         outputs,
         spans=torch.cat(kept, dim=1).unsqueeze(0),
