@@ -24,6 +24,8 @@ from amr.models.frames.constants import (
     SAME_MOMENT_IOU,
 )
 
+HIGHEST = 300.0
+"""Logarithm of the highest number that sums are made of; what is smaller by exp(700) is nothing beside it."""
 # So that a span of no width overlaps nothing, as in amr.models.spans.
 TINY = 1e-9
 
@@ -83,20 +85,24 @@ def log_sums(fields: Sequence[Field], of_length: Float64Array) -> Float64Array:
         fields: one a window.
         of_length: ``(frames,)``, what moments of 1, 2, 3 ... frames have for it.
     """
-    longest = len(of_length)
-    before, until = np.full((2, longest, len(fields)), -np.inf)
+    longest, windows = len(of_length), len(fields)
+    before, until = np.full((2, longest, windows), -np.inf)
     for number, each in enumerate(fields):
         before[: len(each.before), number], until[: len(each.until), number] = each
-    falling = of_length[::-1, None]
-    ahead = np.zeros((longest + 1, len(fields)))
+    most = of_length.max()
+    falling = np.exp(of_length - most)[::-1]
+    ahead = np.zeros((longest + 1, windows))
+    # What begins at each frame, over exp(size): not its logarithm, so that a step is one product.
+    begun, size = np.zeros((longest, windows)), np.full(windows, -np.inf)
     for end in range(longest):
-        before[end] += ahead[end]
-        ending = before[: end + 1] + falling[longest - 1 - end :]
-        highest = ending.max(axis=0)
-        ending -= highest
-        # Of numbers from 0 to 1, of which the highest is 1: float32 is faster.
-        summed = np.exp(ending.astype(np.float32)).sum(axis=0)
-        ahead[end + 1] = np.logaddexp(ahead[end], highest + until[end] + np.log(summed))
+        now = before[end] + ahead[end]
+        if (now - size).max() > HIGHEST:
+            raised = np.maximum(now, size)
+            begun[:end] *= np.exp(size - raised)
+            size = raised
+        np.exp(now - size, out=begun[end])
+        summed = falling[longest - 1 - end :] @ begun[: end + 1]
+        ahead[end + 1] = np.logaddexp(ahead[end], until[end] + size + most + np.log(summed))
     return ahead.T
 
 
