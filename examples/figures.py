@@ -4,7 +4,8 @@
     python examples/figures.py --served CARD
 
 ``DIR`` holds ``real.csv`` (columns file, query, windows, duration_s) and the recordings that it names.
-``CARD`` is a folder of recordings in which a dog barks; of it the pictures of ``amr serve`` are made.
+``CARD`` is a folder of recordings in which a dog barks; of it the pictures of ``amr serve`` are made (which
+keeps its features in ``CARD/feats.h5``).
 Without either only the picture of the repository's own recording is made. Screenshots need Chromium and
 selenium.
 """
@@ -126,7 +127,7 @@ def page(real: Path, work: Path) -> None:
 def served_page(card: Path, work: Path) -> None:
     """Screenshots of ``amr serve``: a question, a moment accepted and one rejected."""
     command = [sys.executable, "-m", "amr", "serve", str(card), "--port", "0"]
-    command += ["--features", str(work / "feats.h5"), "--labels", str(work / "labels.jsonl")]
+    command += ["--labels", str(work / "labels.jsonl")]
     print("$ amr serve", card, flush=True)
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
