@@ -1,12 +1,13 @@
 """What one question costs as a whole process, and what the network in numpy costs beside the one in torch.
 
-    python tests/benchmarks/instant.py [--recordings 62] [--compared 1000] [--runs 5]
+    python tests/benchmarks/instant.py [--recordings 62] [--compared 1000] [--runs 5] [--beside FILE]
 
 The stored recordings are minutes cut out of the examples' frames, each dimension scaled at random (20 %). The
 first table is of whole processes, the median of ``--runs`` in turns: processor time (user and system), wall
 time and the most memory; a recording given as audio is one of a minute. Then both networks answer one query
 of ``--compared`` recordings in this process, on one thread each and in turns, without their loading, and the
-greatest difference of a score is printed.
+greatest difference of a score is printed. ``--beside`` is another trained model, which answers in numpy in
+turn with the shipped one.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def processes(features: Path, minute: Path, runs: int) -> None:
         print(f"{name:42} {cpu_s:6.2f} s processor {wall_s:6.2f} s wall {peak / 1e6:5.0f} MB", flush=True)
 
 
-def networks(features: Path, count: int, runs: int) -> None:
-    """Both networks on the same recordings, in turns."""
+def networks(features: Path, count: int, runs: int, beside: Path | None) -> None:
+    """Both networks on the same recordings, in turns, and another model's."""
     import torch
 
     from amr.models.checkpoint import read_checkpoint
@@ -99,6 +100,8 @@ def networks(features: Path, count: int, runs: int) -> None:
         recordings = [(collection.load(vid), [Query(QUERY)]) for vid in collection.vids[:count]]
     models = {name: MomentModel(checkpoint, threads=1) for name in ("numpy", "torch")}
     models["torch"].network = TorchWindows(checkpoint.build(), torch.device("cpu"))
+    if beside is not None:
+        models["numpy, the other model"] = MomentModel(read_checkpoint(beside), threads=1)
     took: dict[str, list[float]] = {name: [] for name in models}
     scores: dict[str, np.ndarray] = {}
     for _ in range(runs):
@@ -108,11 +111,13 @@ def networks(features: Path, count: int, runs: int) -> None:
             found = [answer for answers in finder.find(recordings) for answer in answers]
             took[name].append(time.process_time() - began)
             scores[name] = np.array([[m.score for m in each.moments[:3]] for each in found])
-    ratio = median(a / b for a, b in zip(took["numpy"], took["torch"], strict=True))
     for name, seconds in took.items():
         print(f"{len(recordings)} recordings, the network in {name}: {median(seconds):6.2f} s processor")
     off = np.abs(scores["numpy"] - scores["torch"]).max()
-    print(f"numpy / torch, pair by pair: {ratio:.2f}; the three best scores are within {off:.1e}")
+    print(f"the three best scores of numpy and torch are within {off:.1e}")
+    for name in list(took)[1:]:
+        ratio = median(a / b for a, b in zip(took[name], took["numpy"], strict=True))
+        print(f"{name} / numpy, pair by pair: {ratio:.2f}")
 
 
 def main() -> None:
@@ -122,17 +127,19 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=62)
     parser.add_argument("--compared", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--beside", type=Path, help="another trained model")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         features, many, minute = (Path(name) / each for each in ("feats.h5", "many.h5", "minute.wav"))
         write_minute(minute)
         # In a process of its own: what a child takes at most counts what its parent has when it starts.
         with ProcessPoolExecutor(1, get_context("spawn")) as apart:
-            for path, count in ((features, options.recordings), (many, options.compared)):
+            for path, count in ((features, max(options.recordings, 1)), (many, options.compared)):
                 apart.submit(write_recordings, path, count).result()
-        processes(features, minute, options.runs)
+        if options.recordings:
+            processes(features, minute, options.runs)
         if options.compared:
-            networks(many, options.compared, options.runs)
+            networks(many, options.compared, options.runs, options.beside)
 
 
 if __name__ == "__main__":
