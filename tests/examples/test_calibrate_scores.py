@@ -75,12 +75,20 @@ def answers(model: Path, features: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("segments", [False, True])
 def test_a_model_scores_by_the_product_and_is_not_calibrated_twice(
-    calibrate: ModuleType, tmp_path: Path
+    calibrate: ModuleType, tmp_path: Path, segments: bool
 ) -> None:
     plain, calibrated, features = tmp_path / "plain", tmp_path / "calibrated", tmp_path / "feats.h5"
     shipped = read_checkpoint(shipped_path())
-    write_checkpoint(plain, replace(shipped, config=shipped.config.uncalibrated()), dtype=torch.float16)
+    own = {
+        "ends.weight": torch.zeros(2, 192),
+        "ends.bias": torch.full((2,), -4.0),
+        "by_length": torch.zeros(10),
+    }
+    weights = shipped.weights | (own if segments else {})
+    config = replace(shipped.config.uncalibrated(), segments=segments)
+    write_checkpoint(plain, replace(shipped, config=config, weights=weights), dtype=torch.float16)
     assert run("-m", "amr", "extract", EXAMPLES / "audio", "-o", features, "-q").returncode == 0
     words = (EXAMPLES / "calibrate_scores.py", plain, EXAMPLES / "queries.jsonl", features, "-o", calibrated)
     done = run(*words)
@@ -91,6 +99,8 @@ def test_a_model_scores_by_the_product_and_is_not_calibrated_twice(
     assert written.history[-1] == f"calibrated on queries.jsonl: {curve}"
     of_level, level_shift, slope, shift = map(float, re.findall(r"[-+]?\d+\.\d+", curve))
     assert (of_level, level_shift) == (written.config.level_weight, written.config.level_shift)
+    folded = (written.config.moment_slope, written.config.moment_shift)
+    assert folded == ((slope, shift) if segments else (0, 0))
     shifted = tmp_path / "shifted"
     write_checkpoint(shifted, replace(written, config=replace(written.config, level_shift=level_shift - 2)))
     before = answers(plain, features)

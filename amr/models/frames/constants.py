@@ -33,10 +33,10 @@ GONE = -1.0
 """Chance of a moment that is taken, or is none."""
 LEAST_CHANCE, MOST_CHANCE = 1e-12, 1 - 1e-6
 """Moments that are less likely are no answers; likelier ones have this chance's logit."""
-ALIKE_IOU, SAME_MOMENT_IOU = 0.599, 0.499
+ALIKE_IOU, SAME_MOMENT_IOU = 0.699, 0.499
 """Moments that overlap by the first say the same: their marginals add up, and their ends are averaged. Those
-that overlap an answer by the second are none of their own. Whole frames overlap by 3/5 and 1/2, which
-rounding should not decide."""
+that overlap an answer by the second are none of their own. Whole frames overlap by 7/10 and 1/2, which
+rounding should not decide. Chosen on the validation split (docs/measurements/0025-segments.md)."""
 RULED_OUT = -30.0
 """Logit of an answer that does not exist; its sigmoid is 1e-13."""
 
