@@ -19,6 +19,7 @@ from amr.audio.claims import read_claim
 from amr.audio.decoder import Decoder
 from amr.audio.ffmpeg import FfmpegDecoder
 from amr.audio.files import MPEG_EXTENSIONS
+from amr.audio.flac import read_flac_claim
 from amr.audio.joined import MOST_LINKS, find_links
 from amr.audio.mp3 import id3_bytes, mpeg_stretches, parse_frame
 from amr.audio.names import NATIVE_EXTENSIONS, audio_extension
@@ -63,8 +64,14 @@ def find_sources(path: Path) -> list[Source]:
         remark = NOT_SOUND if lost_bytes else ""
         if found:
             return [Source(path, (one.part,), None, not one.says_length, remark) for one in found]
-    links = find_links(path)
-    return [Source(path)] if len(links) == 1 else [Source(path, (link,)) for link in links]
+    return [link_source(path, link) for link in find_links(path)]
+
+
+def link_source(path: Path, link: range) -> Source:
+    """One of the files in a file, or the whole of it."""
+    if claim := read_flac_claim(path, link):
+        return Source(path, claim.pieces, claimed_frames=claim.samples)
+    return Source(path, None if link == range(path.stat().st_size) else (link,))
 
 
 def claimed_sources(path: Path) -> list[Source]:
@@ -73,7 +80,7 @@ def claimed_sources(path: Path) -> list[Source]:
     size, start = path.stat().st_size, 0
     while start < size and len(sources) <= MOST_LINKS and (claim := read_claim(path, start)) is not None:
         end = start + claim.end
-        if claim.claimed != claim.found:
+        if claim.claimed != claim.found or claim.more:
             sources.append(Source(path, claim.pieces(claim.found) if claim.fits else (claim.sound,), claim))
         else:
             sources.append(Source(path, None if (start, end) == (0, size) else (range(start, end),)))

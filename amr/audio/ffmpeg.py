@@ -37,6 +37,7 @@ LONGEST_GAP_S = 24 * 3600.0
 MOST_MEMORY_BYTES = 2**33
 PROGRAM_STREAM = b"\x00\x00\x01\xba"
 NO_SOUND = re.compile(r"matches no streams|does not contain any stream")
+NOT_READ = re.compile(r"\[(\w+) @ [^\]]*\] Format not on whitelist")
 PREFIX = re.compile(r"^\[[^\]]*\] ")
 NO_TRACK = "holds no sound: it is a video or a picture without a sound track"
 MIXED_TRACKS = "has several sound tracks; their sum is heard"
@@ -151,6 +152,8 @@ class FfmpegDecoder:
         if self._process.wait() != 0:
             if NO_SOUND.search(self._said()):
                 raise InputError(NO_TRACK, where=self._path)
+            if found := NOT_READ.search(self._said()):
+                raise InputError(f"is of a form that is not read ({found[1]})", where=self._path)
             said = self._last_message() or "no reason given"
             raise InputError(f"ffmpeg cannot read it ({said})", where=self._path)
 
