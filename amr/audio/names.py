@@ -239,6 +239,8 @@ def ids_of_files(paths: Iterable[str]) -> dict[str, str]:
     A path that is the end of another (``x.wav`` and ``audio/x.wav``) is the same file.
     """
     plain = {path: "/" + path.replace("\\", "/").lstrip("/") for path in paths if path.strip()}
+    spelt: dict[str, str] = {}  # a name composed and decomposed is one name, as it is spelt first
+    plain = {path: spelt.setdefault(canonical(rooted), rooted) for path, rooted in plain.items()}
     longer: defaultdict[str, list[str]] = defaultdict(list)
     for path in dict.fromkeys(plain.values()):
         for place, letter in enumerate(path):

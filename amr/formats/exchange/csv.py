@@ -98,6 +98,9 @@ def parse(text: str, name: str, vid: str = "", notices: Notices | None = None) -
     for number, row in rows:
         cells = {column: row[place] if place < len(row) else "" for column, (place, _) in places.items()}
         where = f"{name}:{number}"
+        if any(cell.strip() for cell in row[len(header[1]) :]):
+            hint = "a cell that holds what separates cells stands in quotes"
+            raise InputError(f"has {len(row)} cells, the header has {len(header[1])}", where=where, hint=hint)
         if not any(cells[column].strip() for column in EVENT):
             if notices is not None:
                 notices.add("row without an event, passed over", where)
