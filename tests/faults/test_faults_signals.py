@@ -47,6 +47,23 @@ def at_work(path: str = "f.h5.part") -> bool:
 
 @fault(
     "signals",
+    "SIGTERM or Ctrl-C while something is imported for long, as torch is on a busy machine",
+    code=143,
+    says="amr predict: error: terminated",
+    left="what was there before; nobody waits for the import",
+)
+def test_sigterm_does_not_wait_for_an_import(world: World) -> Seen:
+    Path("slow.py").write_text("open('begun', 'w')\nimport time\nfor _ in range(6000): time.sleep(0.01)\n")
+    work = start("predict", "audio", "--encoder", "slow:Encoder", "--query", "rain", "-o", "out.jsonl")
+    wait_for(Path("begun").exists)
+    work.send_signal(signal.SIGTERM)
+    seen = end(work)
+    assert not Path("out.jsonl").exists()
+    return seen
+
+
+@fault(
+    "signals",
     "SIGTERM while `extract` works",
     code=143,
     says="terminated",
