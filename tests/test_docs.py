@@ -80,6 +80,16 @@ def test_links_inside_the_repository_hold(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_the_list_of_decisions_has_every_page() -> None:
+    docs = REPOSITORY / "docs"
+    listed = re.findall(r"\]\(([^)]+)\)", (docs / "decisions" / "README.md").read_text(encoding="utf-8"))
+    pages = [*docs.glob("decisions/0*.md"), *docs.glob("measurements/*.md")]
+    assert sorted((docs / "decisions" / link).resolve() for link in listed) == sorted(pages)
+    numbers = [page.name[:4] for page in docs.glob("decisions/0*.md")]
+    assert len(set(numbers)) == len(numbers)
+    assert {page.name[:4] for page in docs.glob("measurements/*.md")} <= set(numbers)
+
+
 def test_ci_runs_the_readmes_test_command() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     [command] = re.findall(r'pip install .*"\.\[dev\]" && pytest.*', readme)

@@ -70,7 +70,7 @@ def test_any_rate_and_channels(tmp_path: Path, rate_hz: int, channels: int) -> N
     assert decoded_s == len(sound) / rate_hz
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(
     st.integers(1, 5000),
     st.sampled_from(
@@ -220,10 +220,10 @@ def changed(data: bytes, at: int, new: bytes) -> bytes:
 
 BROKEN: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", r"is empty \(0 bytes\)"),
-    "text": (b"this is a text, whatever its name says\n" * 40, "is no audio that can be read"),
-    "html": (b"<!DOCTYPE html><html>404</html>", "is no audio that can be read"),
-    "zeros": (b"\0" * 5000, "is no audio that can be read"),
-    "half a header": (wav(PCM)[:30], "is no audio that can be read"),
+    "text": (b"this is a text, whatever its name says\n" * 40, "cannot be read as audio"),
+    "html": (b"<!DOCTYPE html><html>404</html>", "is a web page, not audio"),
+    "zeros": (b"\0" * 5000, "cannot be read as audio"),
+    "half a header": (wav(PCM)[:30], "cannot be read as audio"),
     "a header alone": (wav(b""), "holds no samples"),
     "a header and less": (wav(b"", claim=32_000), "is cut|holds no samples"),
     "cut": (wav(PCM)[:-5000], "is cut: 27000 bytes of sound, the header says 32000"),

@@ -167,10 +167,10 @@ def test_stamps_sort() -> None:
         ("preds.jsonl --to csv --dir x", 2, "--dir needs --to audacity"),
         ("preds.jsonl --to audacity", 2, "one recording a file, these are 2"),
         ("preds.jsonl --clips x", 2, "name them"),
-        ("preds.jsonl --dcase form.ini", 2, "--queries: a submission needs it"),
+        ("preds.jsonl --dcase form.ini", 2, "--queries: a submission needs this option"),
         ("preds.jsonl --to csv -o preds.jsonl", 3, "exists already"),
         ("nowhere.csv --to annotations", 3, "no such file"),
-        ("audio/street.wav --to csv", 2, "does not say what the file is"),
+        ("audio/street.wav --to csv", 2, "does not tell the form of the file"),
         ("audio/street.wav --from csv --to csv", 3, "is not UTF-8 text"),
     ],
 )

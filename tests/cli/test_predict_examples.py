@@ -110,7 +110,7 @@ def test_the_window_recalls_a_sound_too(tool: Tool, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("--unlike", "chop.wav"), 2, "neither words nor an accepted example"),
-        (("--query", "a", "--query", "b", "--save-as", "x.sound"), 2, "there are 2 questions"),
+        (("--query", "a", "--query", "b", "--save-as", "x.sound"), 2, "2 queries are given"),
         (("--query", "@nobody"), 3, "no learned sound 'nobody'"),
         (
             ("--query", "else", "--examples", "LABELS"),

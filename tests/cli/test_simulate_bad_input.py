@@ -153,7 +153,7 @@ BAD_INPUTS: list[tuple[Change, int, str]] = [
     (missing_table, 3, "no such file or folder"),
     (no_file_column, 3, "no column names the files"),
     (no_caption, 3, "has no caption"),
-    (file_twice, 3, "stands here and at"),
+    (file_twice, 3, "is here and at"),
     (missing_clip, 3, "no file 'fg/new.wav'"),
     (clip_is_text, 3, "new.wav"),
     (clip_is_cut, 3, "is cut"),

@@ -105,7 +105,7 @@ def test_rejections_alone_claim_nothing(file: LabelFile) -> None:
     file.change(add=Label("wood", "an axe", 1.0, 2.0))
     notices = Notices()
     assert [each.vid for each in read_annotations(file.path, notices)] == ["wood"]
-    assert "line of rejected moments alone, passed over" in "".join(notices.lines())
+    assert "line of rejected moments alone, skipped" in "".join(notices.lines())
     assert read_truth(file.path).columns.vids == ["wood"]
     assert [track.vid for track in read_tracks(str(file.path), None, notices)] == ["wood"]
 

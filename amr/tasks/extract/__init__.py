@@ -115,7 +115,7 @@ def extract(
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        hint = f"make room; {job.target.how_to_go_on} with what is finished"
+        hint = f"make room, and {job.target.how_to_go_on} after what is finished"
         what = f"no room to write on ({error.strerror})"
         raise MissingError(what, where=job.target.path, hint=hint) from error
 
