@@ -39,11 +39,11 @@ def same_word(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", TRANSCRIPTS, ids=lambda page: page.name)
-def test_transcripts_are_what_is_printed(page: Path, tmp_path: Path) -> None:
+def test_transcripts_are_what_is_printed(page: Path, tmp_path: Path, warm_shell: dict[str, str]) -> None:
     shutil.copytree(REPOSITORY / "examples", tmp_path / "examples")
     assert steps(page), f"{page.name} shows no command"
     for step in steps(page):
-        printed = run_at_a_terminal(step.command, tmp_path)
+        printed = run_at_a_terminal(step.command, tmp_path, warm_shell)
         wrong = f"$ {step.command}\nshows:\n" + "\n".join(step.expected) + "\nprints:\n" + "\n".join(printed)
         if "..." in step.expected:
             kept = step.expected.index("...")

@@ -109,7 +109,7 @@ def test_the_window_recalls_a_sound_too(tool: Tool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--unlike", "chop.wav"), 2, "neither words nor an accepted example"),
+        (("--unlike", "chop.wav"), 2, "a query or an accepted example"),
         (("--query", "a", "--query", "b", "--save-as", "x.sound"), 2, "2 queries are given"),
         (("--query", "@nobody"), 3, "no learned sound 'nobody'"),
         (

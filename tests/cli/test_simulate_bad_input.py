@@ -200,7 +200,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["--law", "loud"], "no law 'loud'"),
     (["--layout", "random"], "'random' is none of"),
     (["--gap", "poisson:3"], "not a distribution"),
-    (["--gap", "3", "--mean-gap", "3"], "same thing twice"),
+    (["--gap", "3", "--mean-gap", "3"], "set the same thing"),
     (["--duration", "0"], "--duration"),
     (["--duration", "uniform:5:8"], "how many recordings"),
     (["--background-hop", "0"], "--background-hop"),

@@ -144,7 +144,7 @@ def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_offline_never_asks(hub: str, tmp_path: Path, variable: str) -> None:
     done = run(FETCH, "a.bin", home=tmp_path, endpoint=hub, **{variable: "1"})
     assert "cannot be downloaded (" in done.stderr or "AMR_OFFLINE forbids fetching it" in done.stderr
-    assert "fetch it by hand" in done.stderr
+    assert "download it by hand" in done.stderr
     assert Hub.requests == []
     path = cache(tmp_path, "other/clap") / "a.bin"
     path.write_bytes(BODY)

@@ -199,7 +199,7 @@ def test_what_cannot_be_is_refused_in_words(feats: Path) -> None:
         amr.load_model("window").find("rain", feats)
     with pytest.raises(UsageError, match="there is no query"):
         list(amr.predict([], feats))
-    with pytest.raises(UsageError, match="a model that listens"):
+    with pytest.raises(UsageError, match="a model that uses the sound"):
         list(amr.predict([], feats, model="prior:middle", like=[SHEEP]))
     half = amr.load_model("window", hop_s=0.24).encode(SHEEP)
     with pytest.raises(InputError, match="its frames are from"):
