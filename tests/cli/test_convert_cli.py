@@ -165,7 +165,7 @@ def test_stamps_sort() -> None:
         ("preds.jsonl", 2, "found none of them"),
         ("preds.jsonl --to csv --clips x", 2, "found --to and --clips"),
         ("preds.jsonl --to csv --dir x", 2, "--dir needs --to audacity"),
-        ("preds.jsonl --to audacity", 2, "one recording a file, these are 2"),
+        ("preds.jsonl --to audacity", 2, "one recording a file, and the input has 2"),
         ("preds.jsonl --clips x", 2, "name them"),
         ("preds.jsonl --dcase form.ini", 2, "--queries: a submission needs this option"),
         ("preds.jsonl --to csv -o preds.jsonl", 3, "exists already"),
