@@ -72,12 +72,23 @@ def test_every_help_page_has_two_commands(tool: str) -> None:
     assert any(f"amr {tool} " in command for command in commands), section
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link can name of a page: its headings, as GitHub and MkDocs write them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    plain = [
+        re.sub(r"[^\w\s-]", "", title.lower()) for title in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    ]
+    return {re.sub(r"\s+", "-", title.strip()) for title in plain}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_inside_the_repository_hold(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    for target in targets:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, heading = target.partition("#")
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+            there = page.parent / file if file else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not heading or heading in anchors(there), f"{page.name} links to {target}"
 
 
 def test_the_list_of_decisions_has_every_page() -> None:
