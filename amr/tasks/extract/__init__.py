@@ -1,4 +1,4 @@
-"""Recordings, and queries if wanted, into a feature file: once, for every later question."""
+"""Recordings, and queries if wanted, into a feature file: once, for every later query."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def extract(
     on_failure: OnFailure | None = None,
     should_stop: ShouldStop = never,
 ) -> ExtractReport:
-    """Turn recordings into features, once, for every later question.
+    """Turn recordings into features, once, for every later query.
 
     Args:
         audio: recordings, folders, which are walked to the bottom, and glob patterns. ``-`` stands for names
