@@ -150,7 +150,7 @@ def test_python_learns_from_moments_of_an_open_search(kept: Path) -> None:
         assert query.text == "a sound +1 -1"
         found = list(answers(search, [query], Ranking(top=3), AnswerOptions(), WHOLE, ALONE))
         assert {each.vid for each in found} == {"sheepfield"}
-        with pytest.raises(UsageError, match="neither words"):
+        with pytest.raises(UsageError, match="there is neither"):
             learn(search, None, [], [("sheepfield", Span(0, 1))])
         with pytest.raises(InputError, match="not searched"):
             learn(search, "a", [("nowhere", Span(0, 1))], [])

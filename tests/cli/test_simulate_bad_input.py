@@ -202,7 +202,7 @@ USAGE: list[tuple[list[str], str]] = [
     (["--gap", "poisson:3"], "not a distribution"),
     (["--gap", "3", "--mean-gap", "3"], "set the same thing"),
     (["--duration", "0"], "--duration"),
-    (["--duration", "uniform:5:8"], "how many recordings"),
+    (["--duration", "uniform:5:8"], "give the number of recordings"),
     (["--background-hop", "0"], "--background-hop"),
     (["--distractors", "1.5"], "--distractors"),
     (["--where", "label"], "not a condition"),

@@ -225,7 +225,7 @@ def test_wrong_frames_are_refused_and_the_file_goes_on(tmp_path: Path) -> None:
             with pytest.raises(InputError, match="name"):
                 writer.add(name, good, duration_s=1.0)
         writer.add("a", good, duration_s=2.4)
-        with pytest.raises(InputError, match="there already"):
+        with pytest.raises(InputError, match="in the file already"):
             writer.add("a", good, duration_s=2.4)
     with FeatureFile(path) as reader:
         assert_holds(reader, {"a": 5})

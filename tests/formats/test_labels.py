@@ -121,7 +121,7 @@ def test_wrong_rejections_are_refused(file: LabelFile, rejected: str) -> None:
 
 @pytest.mark.parametrize("end_s", [2.0, 1.0, float("nan"), float("inf")])
 def test_what_is_no_moment_is_refused(file: LabelFile, end_s: float) -> None:
-    with pytest.raises(InputError, match="no moment"):
+    with pytest.raises(InputError, match="not a moment"):
         file.change(add=Label("street", "q", 2.0, end_s))
     assert not file.path.exists()
 
