@@ -69,7 +69,7 @@ def checked(name: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    name = name.strip().removeprefix(MARK)
+    name = name.lstrip(f"{MARK} ").rstrip()
     is_one = name and not name.startswith(".") and not set(name) & set('/\\:"<>|?*') and name.isprintable()
     if not is_one or len(name.encode("utf-8", "replace")) > MOST_NAME_BYTES:
         raise UsageError(

@@ -237,7 +237,7 @@ def shortlisted(
     assert ranking.top is not None  # else there is no archive
     bound, count = bound_of(network), ranking.shortlist_length()
     if bound is not None and (ranking.is_exact or (count is None and all_fit(archive, bound))):
-        most = None if ranking.is_exact else archive.enough(ranking.top)
+        most = None if ranking.is_exact else archive.most(ranking.top)
         found = exact_answers(
             archive, bound, queries, kept, top=ranking.top, recordings=ranking.by_recording, most=most
         )
@@ -245,7 +245,7 @@ def shortlisted(
         for answer in found:
             yield from ranking.best(answer.predictions)
             answers.append(replace(answer, predictions=answer.predictions[:0]))
-        log_searched(answers, archive.num_recordings)
+        log_searched(answers, archive.num_recordings, ranking.top)
         return
     if count is None:
         count = archive.enough(ranking.top)
@@ -265,7 +265,7 @@ def all_fit(archive: FeatureArchive, bound: ScoreBound) -> bool:
     )
 
 
-def log_searched(answers: Sequence[ExactAnswer], total: int) -> None:
+def log_searched(answers: Sequence[ExactAnswer], total: int, top: int) -> None:
     """Say how many recordings were searched, and how far answers may be off."""
     lacking = [answer for answer in answers if answer.missed]
     searched = sum(answer.searched for answer in answers) / max(len(answers), 1)
@@ -273,10 +273,10 @@ def log_searched(answers: Sequence[ExactAnswer], total: int) -> None:
     if not lacking:
         log.info(f"{said}, no other can be among the best")
         return
-    of = f" in {len(lacking)} of {len(answers)} answers" if len(answers) > 1 else ""
+    missing = sum(answer.missing for answer in lacking) / len(answers)
     log.info(
-        f"{said};{of} another could score up to {lacking[0].missed:.2f}, the last of the best has"
-        f" {lacking[0].least:.2f}; --shortlist {EXACT} searches until none can"
+        f"{said}; of the best {top}, {missing:.1f} are likely to be missing, with scores from"
+        f" {lacking[0].least:.2f} to {lacking[0].missed:.2f} at most; --shortlist {EXACT} finds them all"
     )
 
 

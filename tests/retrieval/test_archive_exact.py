@@ -20,10 +20,11 @@ from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.models.checkpoint import Checkpoint
 from amr.retrieval.archive import exact as exact_module
+from amr.retrieval.archive import odds as odds_module
 from amr.retrieval.archive import search as search_module
 from amr.retrieval.archive.bounds import ScoreBound, bound_of
 from amr.retrieval.archive.curves import rows_of
-from amr.retrieval.archive.exact import ExactAnswer, exact_answers, still_possible
+from amr.retrieval.archive.exact import MISSING_SHARE, ExactAnswer, QuerySearch, exact_answers, still_possible
 from amr.retrieval.archive.index import build_index
 from amr.retrieval.archive.levels import Levels, levels_of
 from amr.retrieval.archive.ranking import ArchivePart
@@ -156,6 +157,56 @@ def test_where_the_search_is_cut_off_it_says_what_may_be_missing(feats: Path) ->
             searched = {each.vid for each in one.predictions}
             rest = [each.windows[0][2] for each in other if each.vid not in searched and each.windows]
             assert max(rest) <= one.missed + 1e-4
+
+
+def test_a_search_goes_on_where_it_was_left(feats: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick look and then the whole answer: the same answer, and no recording is searched twice."""
+    options = AnswerOptions(top_k=3)
+    with opened([feats], indexed=True) as (archive, bound, finder):
+        asked: list[str] = []
+        find = finder.find_excerpts
+        monkeypatch.setattr(
+            finder,
+            "find_excerpts",
+            lambda some, query: find(asked.extend(e.vid for e in some) or some, query),
+        )
+        at_once = QuerySearch(archive, bound, QUERIES[0], options, top=5).go_on(30)
+        asked.clear()
+        search = QuerySearch(archive, bound, QUERIES[0], options, top=5)
+        first = search.go_on(5)
+        assert len(first.predictions) == first.searched == 5
+        assert search.go_on(30) == at_once
+        assert len(asked) == len(set(asked)) == len(at_once.predictions)
+        assert search.go_on(30) == at_once
+
+
+def test_a_search_that_is_asked_to_stop_has_what_it_has(feats: Path) -> None:
+    options = AnswerOptions(top_k=3)
+    with opened([feats], indexed=False) as (archive, bound, _):
+        search = QuerySearch(archive, bound, QUERIES[0], options, top=5)
+        looks = iter([False, True, True])
+        assert search.go_on(100, lambda: next(looks)).searched == LIKELY_FIRST
+        assert search.go_on(None).missed == 0
+
+
+def test_a_search_ends_where_few_are_likely_to_be_missing(
+    feats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it may be off is said, and never when nothing could be missing."""
+    monkeypatch.setattr(odds_module, "FEWEST", LIKELY_FIRST)
+    options = AnswerOptions(top_k=3)
+    with opened([feats], indexed=False) as (archive, bound, finder):
+        for one, other in zip(
+            found_exactly(archive, bound, options, 5, most=110),
+            exhaustive(archive, finder, options),
+            strict=True,
+        ):
+            assert one.searched < 110
+            assert 0 < one.missing <= MISSING_SHARE * 5
+            wanted = best_over_all(other, 5)
+            kept = [w for each in best_over_all(one.predictions, 5) for w in each.windows]
+            assert len([w for each in wanted for w in each.windows if w in kept]) >= 4
+        assert all(each.missing == 0 for each in found_exactly(archive, bound, options, 5))
 
 
 @given(seed=st.integers(0, 1000), weight=st.floats(0.5, 30.0))

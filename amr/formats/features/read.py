@@ -28,6 +28,7 @@ from amr.formats.features.base import (
 from amr.formats.features.hdf5 import damage_explained
 from amr.formats.features.journal import commit_state
 from amr.formats.features.layout import AUDIO_COLUMNS, CheckedColumns, StoredIdentity
+from amr.formats.features.origin import folder_of, path_from_here
 from amr.formats.features.sums import FRAMES_SUM, RowSums, RunningSum, sum_of_frames
 
 # Read at a time when everything is read: large enough for any disk, small beside a model.
@@ -277,6 +278,15 @@ class FeatureFile(FeatureReader):
     def source(self, recording_id: str) -> str:
         index: int = self._find(recording_id)
         return self.sources[index]
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder that stored paths begin at, as seen from the file's own."""
+        return folder_of(self.history)
+
+    def audio_path(self, recording_id: str) -> str:
+        index: int = self._find(recording_id)
+        return path_from_here(self.sources[index], self.ids[index], self.path, self.folder)
 
     def has_text(self, query: str, *, qid: int | str | None = None) -> bool:  # noqa: ARG002  # trees need qid
         return self._query_spellings.of(query) in self._query_index

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from amr.encoders.base import Encoder
 from amr.encoders.registry import DEFAULT_ENCODER, checked, find_encoder
 from amr.encoders.running.device import choose_device
 from amr.errors import UsageError
+from amr.formats.features.origin import FOLDER
 from amr.formats.features.output import Begin, choose_file, open_feature_output
 from amr.formats.features.read import FeatureFile
 from amr.formats.features.write import FeatureWriter
@@ -171,7 +172,7 @@ class FeatureTarget:
         for path in present:
             with FeatureFile(path) as file:
                 names.update(zip(file.ids, file.sources, strict=True))
-                folder = path.parent / folder_of(file.history)
+                folder = path.parent / file.folder
         return Names(names, folder)
 
     def held(self) -> AbstractContextManager[None]:
@@ -212,16 +213,6 @@ def begin_of(*, force: bool, resume: bool, append: bool = False) -> Begin:
     if len(chosen) > 1:
         raise UsageError("--force, --resume and --append exclude each other")
     return chosen[0] if chosen else Begin.NEW
-
-
-FOLDER = "folder"
-"""Key of the folder that the work was done in, as seen from the output's: stored paths begin there."""
-
-
-def folder_of(history: Sequence[Any]) -> str:
-    """The folder that a feature file was begun in, as seen from its own."""
-    first = history[0] if history and isinstance(history[0], Mapping) else {}
-    return str(first.get(FOLDER, os.curdir))
 
 
 def history_entry(job: ExtractJob) -> dict[str, Any]:
