@@ -128,9 +128,7 @@ def main() -> None:
 
 def parse(about: str | None) -> argparse.Namespace:
     """The command line of a calibration."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("features", type=Path)

@@ -181,7 +181,7 @@ def test_failures_progress_and_stopping(tmp_path: Path) -> None:
     assert [prediction.vid for prediction in found] == ["sheepfield", "main_square"]
     assert [error.where for error in failed] == [str(tmp_path / "broken.wav")]
     assert (seen[-1].done, seen[-1].total, seen[-1].share) == (3, 3, 1.0)
-    with pytest.raises(InputError, match="no audio|cannot be read as audio"):
+    with pytest.raises(InputError, match="cannot be read as audio"):
         list(amr.predict("a sheep", inputs))
     first = iter([False, True, True])
     some = amr.predict("a sheep", inputs[1:], should_stop=lambda: next(first))
