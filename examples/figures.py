@@ -1,9 +1,13 @@
 """Make the example pictures of docs/figures/ from real recordings, with the commands that anyone would use.
 
     python examples/figures.py --real DIR
+    python examples/figures.py --served CARD
 
 ``DIR`` holds ``real.csv`` (columns file, query, windows, duration_s) and the recordings that it names.
-Without it only the picture of the repository's own recording is made. Screenshots need Chromium and selenium.
+``CARD`` is a folder of recordings in which a dog barks; of it the pictures of ``amr serve`` are made (which
+keeps its features in ``CARD/feats.h5``).
+Without either only the picture of the repository's own recording is made. Screenshots need Chromium and
+selenium.
 """
 
 from __future__ import annotations
@@ -16,7 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
@@ -106,30 +113,74 @@ def training_run(work: Path) -> None:
 
 
 def page(real: Path, work: Path) -> None:
-    """Screenshots of the page: light, dark and on a phone."""
-    from selenium import webdriver
-
+    """Screenshots of the report page: light, dark and on a phone."""
     page_file = work / "report.html"
     options = ("--truth", "gt.jsonl", "--audio", real / "real", "--title", "Sliding window, 17 recordings")
     amr("plot", "window.jsonl", *options, "--html", page_file, cwd=work)
-    settings = webdriver.ChromeOptions()
-    settings.binary_location = shutil.which("chromium") or ""
-    for flag in (*BROWSER_FLAGS, f"--user-data-dir={work / 'profile'}", "--window-size=1180,860"):
-        settings.add_argument(flag)
-    browser = webdriver.Chrome(
-        options=settings, service=webdriver.ChromeService(shutil.which("chromedriver"))
-    )
-    try:
+    with opened_browser(work / "profile") as browser:
         browser.get(page_file.as_uri())
         browser.find_element("css selector", "#rows tr:nth-child(27)").click()
         browser.execute_script("scrollTo(0, 0)")
-        shoot(browser, "page-light.png")
-        browser.find_element("id", "theme").click()
-        shoot(browser, "page-dark.png")
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
-        shoot(browser, "page-phone.png")
+        shoot_all(browser, "page")
+
+
+def served_page(card: Path, work: Path) -> None:
+    """Screenshots of ``amr serve``: a question, a moment accepted and one rejected."""
+    command = [sys.executable, "-m", "amr", "serve", str(card), "--port", "0"]
+    command += ["--labels", str(work / "labels.jsonl")]
+    print("$ amr serve", card, flush=True)
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
+        opened_browser(work / "profile") as browser,
+    ):
+        assert server.stdout is not None
+        try:
+            browser.get(server.stdout.readline().strip())
+            browser.find_element("id", "question").send_keys("a dog barks")
+            for number, what in enumerate(("accept", "reject"), start=1):
+                wait_for_answer(browser)
+                browser.find_element("css selector", f".moment:nth-of-type({2 * number - 1}) .{what}").click()
+            wait_for_answer(browser)
+            shoot_all(browser, "serve")
+        finally:
+            server.terminate()
+
+
+def wait_for_answer(browser: Any) -> None:
+    """Until the whole answer is there, with its pictures."""
+    whole = "return document.querySelector('.moment') && !document.querySelector('#state.busy')"
+    pictures = (
+        "return [...document.images].filter((each) => each.loading !== 'lazy').every((each) => each.complete)"
+    )
+    while not (browser.execute_script(whole) and browser.execute_script(pictures)):
+        time.sleep(0.1)
+    time.sleep(1.0)
+
+
+@contextmanager
+def opened_browser(profile: Path) -> Iterator[Any]:
+    """Chromium, without a window."""
+    from selenium import webdriver
+
+    settings = webdriver.ChromeOptions()
+    settings.binary_location = shutil.which("chromium") or ""
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={profile}", "--window-size=1280,900"):
+        settings.add_argument(flag)
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    browser = webdriver.Chrome(options=settings, service=service)
+    try:
+        yield browser
     finally:
         browser.quit()
+
+
+def shoot_all(browser: Any, name: str) -> None:
+    """Light, dark, and on a phone."""
+    shoot(browser, f"{name}-light.png")
+    browser.find_element("id", "theme").click()
+    shoot(browser, f"{name}-dark.png")
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    shoot(browser, f"{name}-phone.png")
 
 
 def shoot(browser: object, name: str) -> None:
@@ -149,10 +200,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--real", type=Path, help="folder with real.csv and its recordings")
-    real = parser.parse_args().real
+    parser.add_argument("--served", type=Path, help="folder of recordings for the pictures of amr serve")
+    options = parser.parse_args()
+    real = options.real
     FIGURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        if options.served is not None:
+            served_page(options.served.resolve(), work)
+            return
         own_recording(work)
         if real is None:
             print("without --real: only the picture of the repository's own recording")

@@ -218,7 +218,7 @@ class SoundfileDecoder:
 
     def _check_last_page(self, page: bytes) -> None:
         if not page:
-            raise InputError("is cut: its last Ogg page is not complete", where=self._path)
+            raise InputError("is cut: its last Ogg page is incomplete", where=self._path)
         if not ends_stream(page):
             self._remark(NO_END)
 

@@ -153,7 +153,7 @@ def refuse_other_forms(line: str, name: str) -> None:
 
 
 def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
-    """One query a line; blank lines and lines that begin with ``# `` are passed over, and so are the bullets
+    """One query a line; blank lines and lines that begin with ``# `` are skipped, and so are the bullets
     or numbers of a list whose first line has one."""
     has_bullets: bool | None = None
     for number, line in text_lines(file, name):
@@ -168,9 +168,8 @@ def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
 def refuse_other_line(text: str, where: str) -> None:
     """Refuse a line that no list of sentences has."""
     if JSON.match(text):
-        raise InputError(
-            "is JSON below plain text", where=where, hint="remarks in JSON Lines begin with # or //"
-        )
+        hint = "comments in JSON Lines begin with # or //"
+        raise InputError("is JSON, but the lines before it are plain text", where=where, hint=hint)
     if SUBTITLE.search(text) or SETTING.match(text):
         what = "a subtitle" if SUBTITLE.search(text) else "a setting or a line of a program"
         raise InputError(f"is {what}, expected a query", where=where)

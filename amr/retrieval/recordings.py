@@ -88,7 +88,7 @@ class FeatureSource:
         return self.reader.duration_s(vid)
 
     def path(self, vid: str) -> str:
-        return self.reader.source(vid)
+        return self.reader.audio_path(vid)
 
 
 @dataclass(frozen=True)
@@ -168,5 +168,5 @@ class Collection:
         return length_only(vid, self._source_of[vid].duration_s(vid))
 
     def path(self, vid: str) -> str:
-        """The recording's file, as it was given; empty where it is not known."""
+        """The recording's file, as seen from here; empty where it is not known."""
         return self._source_of[vid].path(vid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Any
 
 from amr.audio.names import canonical, endings
 from amr.audio.recorded_at import recorded_at
+from amr.formats.features.origin import is_file
 from amr.retrieval.recordings import Collection
 
 
@@ -61,16 +62,10 @@ class Library:
     Args:
         collection: what is searched.
         places: recordings by id that were found in folders; they go before what features say of themselves.
-        beside: folders that a relative path of the features may start from.
     """
 
-    def __init__(
-        self, collection: Collection, places: Mapping[str, Path], beside: Iterable[Path] = ()
-    ) -> None:
-        starts = [Path(), *beside]
-        paths = {
-            vid: places.get(vid) or found_at(vid, collection.path(vid), starts) for vid in collection.vids
-        }
+    def __init__(self, collection: Collection, places: Mapping[str, Path]) -> None:
+        paths = {vid: places.get(vid) or believed(vid, collection.path(vid)) for vid in collection.vids}
         base = common_folder([path for path in paths.values() if path is not None])
         self.recordings = {
             vid: ServedRecording(
@@ -118,17 +113,12 @@ def is_between(day: date | None, first: date | None, last: date | None) -> bool:
     return day is not None and (first is None or first <= day) and (last is None or day <= last)
 
 
-def found_at(vid: str, source: str, starts: Iterable[Path]) -> Path | None:
+def believed(vid: str, path: str) -> Path | None:
     """The file that features name, where it is there and is called as the recording is.
 
     What a feature file says is not believed further: a path of another name is passed over.
     """
-    if not source or not is_called(source, vid):
-        return None
-    try:
-        return next((start / source for start in starts if (start / source).is_file()), None)
-    except (OSError, ValueError):  # no path at all: too long, or with a zero byte
-        return None
+    return Path(path) if path and is_called(path, vid) and is_file(path) else None
 
 
 def is_called(source: str, vid: str) -> bool:

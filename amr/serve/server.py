@@ -15,7 +15,6 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from amr.errors import UsageError
-from amr.formats.features.read import FeatureFile
 from amr.formats.labels import LabelFile
 from amr.serve.guard import Access, Application
 from amr.serve.library import Library
@@ -23,7 +22,6 @@ from amr.serve.limits import ANSWER_S, MOST_CONNECTIONS, MOST_HEADER_BYTES, REQU
 from amr.serve.moments import Answerer
 from amr.serve.routes import Page, application
 from amr.serve.sounds import KeptSounds
-from amr.tasks.archive import parts_of
 from amr.tasks.standing import StandingSearch
 
 DEFAULT_PORT = 8765
@@ -150,8 +148,7 @@ def open_page(
         host: where it listens; another than this machine's own wants a password.
         likely: the score from which on a moment is probably right.
     """
-    beside = [part.path.parent for part in parts_of(standing.search) if isinstance(part, FeatureFile)]
-    library = Library(standing.search.collection, places, beside)
+    library = Library(standing.search.collection, places)
     port = sock.getsockname()[1]
     if host in LOOPBACK:
         access = Access(port)

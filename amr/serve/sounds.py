@@ -47,7 +47,7 @@ class KeptSounds:
             path = folder / (name + SUFFIX)
             if path.is_file():
                 return path
-        hint = "accept a few moments of a question, and keep what it has learned"
+        hint = "accept a few moments of a query, and keep what it has learned"
         raise InputError(f"there is no kept sound {name!r}", hint=hint)
 
     def record(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def checked(name: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    name = name.strip().removeprefix(MARK)
+    name = name.lstrip(f"{MARK} ").rstrip()
     is_one = name and not name.startswith(".") and not set(name) & set('/\\:"<>|?*') and name.isprintable()
     if not is_one or len(name.encode("utf-8", "replace")) > MOST_NAME_BYTES:
         raise UsageError(
@@ -100,7 +100,7 @@ def parse_keeping(record: dict[str, Any], sounds: KeptSounds) -> Keeping:
     """
     name, replace = record.get("name"), record.get("replace", False)
     if not isinstance(name, str):
-        raise UsageError("'name' is no text")
+        raise UsageError("'name' is not a string")
     if not isinstance(replace, bool):
         raise UsageError("'replace' is neither true nor false")
     try:

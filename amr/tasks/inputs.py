@@ -107,7 +107,7 @@ def holds_features(path: Path) -> bool:
 
 def names_in(features: FeatureReader) -> Names:
     """The ids of recordings whose features are on disk, so that sound beside them gets others."""
-    return Names({name: features.source(name) for name in features.ids})
+    return Names({name: features.audio_path(name) for name in features.ids})
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Places:
         self._started: dict[str, datetime | None] = {}
 
     def path(self, vid: str) -> str:
-        """The recording's file, as it was given; empty where it is not known."""
+        """The recording's file, as seen from here; empty where it is not known."""
         return self._collection.path(vid)
 
     def started(self, vid: str) -> datetime | None:

@@ -67,8 +67,8 @@ def stored_paths(places: Sequence[str]) -> dict[str, Path]:
     if not places:
         return {}
     with open_features(*places) as reader:
-        sources = {canonical(name): reader.source(name) for name in reader.ids}
-    return {name: Path(source) for name, source in sources.items() if source and is_there(Path(source))}
+        paths = {canonical(name): reader.audio_path(name) for name in reader.ids}
+    return {name: Path(path) for name, path in paths.items() if path and is_there(Path(path))}
 
 
 def sole_path(vid: str, paths: Sequence[Path]) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from amr.formats.features.read import FeatureFile
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.retrieval.archive.bounds import bound_of
-from amr.retrieval.archive.exact import exact_answers
+from amr.retrieval.archive.exact import QuerySearch
 from amr.retrieval.archive.index import find_index
 from amr.retrieval.archive.levels import Sample, samples_of
 from amr.retrieval.archive.search import FeatureArchive
@@ -35,6 +36,8 @@ from amr.tasks.inputs import Search
 
 INDEXED_FROM_S = 3600.0
 """Recordings of an hour in all are searched in a fraction of a second without an index."""
+MOST_UNDER_WAY = 8
+"""Searches that are kept, to be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class StandingSearch:
 
     search: Search
     archive: FeatureArchive | None
+    _under_way: OrderedDict[object, QuerySearch] = field(default_factory=OrderedDict)
+    """The last searches by index: a quick look is gone on with where it ended."""
 
     def ask(
         self,
@@ -70,10 +75,9 @@ class StandingSearch:
         wanted = list(queries)
         if self.archive is None:
             return best_over_all(self._of_each(wanted, kept, among, should_stop), top)
-        count = self.archive.enough(top) if shortlist is None else max(top, shortlist)
-        masks = None if among is None else [allowed(part.ids, among) for part in self.archive.parts]
+        count = shortlist if shortlist is None else max(top, shortlist)
         found: list[Prediction] = []
-        for answers in self._by_index(self.archive, wanted, top, kept, count, masks):
+        for answers in self._by_index(self.archive, wanted, top, kept, count, among, should_stop):
             found += best_over_all(answers, top)
             if should_stop():
                 break
@@ -85,19 +89,29 @@ class StandingSearch:
         queries: list[Query],
         top: int,
         kept: AnswerOptions,
-        count: int,
-        among: Sequence[BoolArray] | None,
+        count: int | None,
+        among: Collection[str] | None,
+        should_stop: ShouldStop,
     ) -> Iterator[list[Prediction]]:
         """The answers to each query of what is listed first, as ``amr predict`` lists it."""
         bound = bound_of(self.search.model.network)
+        masks = None if among is None else [allowed(part.ids, among) for part in archive.parts]
         if bound is None or not all_fit(archive, bound):
-            yield from archive.search(queries, kept, shortlist=count, among=among)
+            count = archive.enough(top) if count is None else count
+            yield from archive.search(queries, kept, shortlist=count, among=masks)
             return
-        found = exact_answers(
-            archive, bound, queries, kept, top=top, most=count, among=among, samples=self.samples
-        )
-        for answer in found:
-            yield answer.predictions
+        for number, query in enumerate(queries, start=1):
+            meant = archive.direction(query), archive.window.joint_text([query.text])[0]
+            # What a text means changes with the examples behind it.
+            key = repr(query), *(each.tobytes() for each in meant if each is not None), number, top, kept
+            asked = key if among is None else (*key, frozenset(among))
+            under_way = self._under_way.pop(asked, None) or QuerySearch(
+                archive, bound, query, kept, top=top, number=number, among=masks, samples=self.samples
+            )
+            self._under_way[asked] = under_way
+            while len(self._under_way) > MOST_UNDER_WAY:
+                self._under_way.popitem(last=False)
+            yield under_way.go_on(archive.most(top) if count is None else count, should_stop).predictions
 
     @cached_property
     def samples(self) -> list[Sample]:

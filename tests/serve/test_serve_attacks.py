@@ -95,6 +95,60 @@ def test_a_foreign_page_is_not_answered(page: Page, headers: dict[str, str]) -> 
     assert not page.labels.path.exists()
 
 
+KEEP = {"name": "mine", "query": "a dog barks"}
+
+
+def test_a_foreign_page_keeps_no_sound(page: Page) -> None:
+    cookie = f"{page.access.cookie}={page.access.token}"
+    for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        asking = client(page, authorization="", cookie=cookie, **headers)
+        assert asking.post("/sounds.json", json=KEEP).status_code == 403
+    assert client(page, authorization="").post("/sounds.json", json=KEEP).status_code == 401
+    assert client(page, host=f"evil.example:{PORT}").post("/sounds.json", json=KEEP).status_code == 421
+    form = client(page).post("/sounds.json", data=KEEP)  # what a page may send without being asked
+    assert (form.status_code, form.json()["error"]) == (
+        400,
+        "the request's content-type is to be application/json",
+    )
+    assert list(page.labels.path.parent.glob("*.sound")) == []
+
+
+BODIES = {
+    "no JSON": b"{",
+    "a list": b"[]",
+    "nothing": b"",
+    "deep": b"[" * 60_000,
+    "large": b'{"name": "' + b"x" * 70_000 + b'"}',
+    "a long number": b'{"name": ' + b"9" * 5000 + b"}",
+    "half a letter": b'{"name": "\\ud800", "query": "x"}',
+    "half a letter asked": b'{"name": "x", "query": "\\ud800"}',
+    "no UTF-8": b'{"name": "\xff", "query": "x"}',
+    "no name": b'{"query": "x"}',
+    "a list as a name": b'{"name": ["x"], "query": "x"}',
+    "an object as a query": b'{"name": "x", "query": {}}',
+    "a number for replace": b'{"name": "x", "query": "x", "replace": 1}',
+    "direction marks": b'{"name": "\\u202egpj", "query": "x"}',
+    "a device": b'{"name": "x:y", "query": "x"}',
+    "dots": b'{"name": "..", "query": "x"}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("address", ["/sounds.json", "/labels.json"])
+def test_a_body_that_is_none_is_refused(page: Page, address: str, body: bytes) -> None:
+    answer = client(page, **{"content-type": "application/json"}).post(address, content=body)
+    assert answer.status_code in (400, 413), answer.text
+    assert answer.json()["error"]
+    assert len(answer.text) < 400
+    assert not [path for path in page.labels.path.parent.iterdir() if path.suffix in (".sound", ".jsonl")]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("address", ["/sounds.json", "/labels.json", "/search.json", "/"])
+def test_other_methods_are_none(page: Page, address: str, method: str) -> None:
+    assert client(page).request(method, address).status_code == 405
+
+
 def test_the_link_gives_a_cookie_and_leaves_the_address(page: Page) -> None:
     opening = client(page, authorization="")
     answer = opening.get(f"/?q=a+dog&token={page.access.token}")
@@ -161,15 +215,14 @@ def test_a_path_leads_nowhere(page: Page, path: str) -> None:
 
 def test_ids_of_a_strangers_features_name_no_file(tmp_path: Path) -> None:
     """A path that features bring is believed only where the file is called as the recording is."""
-    from amr.serve.library import found_at
+    from amr.serve.library import believed
 
     secret = tmp_path / "secret.wav"
     secret.write_bytes(b"x")
-    assert found_at("street", str(secret), [Path()]) is None
-    assert found_at("secret", str(secret), [Path()]) == secret
-    assert found_at("secret", "secret.wav", [Path(), tmp_path]) == tmp_path / "secret.wav"
-    assert found_at("x", "x\0.wav", [Path()]) is None
-    assert found_at("x", "a" * 5000 + "/x.wav", [Path()]) is None
+    assert believed("street", str(secret)) is None
+    assert believed("secret", str(secret)) == secret
+    assert believed("x", "x\0.wav") is None
+    assert believed("x", "a" * 5000 + "/x.wav") is None
 
 
 def test_every_answer_says_what_a_browser_may_do(page: Page) -> None:

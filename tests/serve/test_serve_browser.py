@@ -387,8 +387,13 @@ def test_light_and_dark(visit: Visit) -> None:
         visit.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         seen[scheme] = visit.run(paper)
     assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}
+    scheme = (
+        "return getComputedStyle(document.documentElement).colorScheme"  # of scroll bars and fields of dates
+    )
     visit.click("#theme")
-    assert visit.run(paper) == seen["light"]
+    assert (visit.run(paper), visit.run(scheme)) == (seen["light"], "light")
+    visit.click("#theme")
+    assert (visit.run(paper), visit.run(scheme)) == (seen["dark"], "dark")
     visit.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 

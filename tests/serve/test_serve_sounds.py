@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +130,21 @@ def test_a_broken_sound_is_said(client: TestClient) -> None:
     answer = client.get("/search.json?q=@bad")
     assert answer.status_code == 422
     assert "a learned sound" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["@@twice", " @ blank", "ÄÖ", "Ä", "a-b_c.d", "con", "x.sound", "狗叫"])
+def test_every_name_that_is_kept_can_be_asked_for(client: TestClient, name: str) -> None:
+    """By the question that the list gives, and by the name as it was typed, in either Unicode form."""
+    found = keep(client, name=name)
+    assert found["status"] == 200, found
+    [listed] = found["sounds"]
+    for question in (listed["query"], f"@{name}", unicodedata.normalize("NFC", listed["query"])):
+        assert ask(client, question)["moments"]
+
+
+def test_a_folder_of_that_name_is_said(client: TestClient) -> None:
+    (client.folder / "our ewe.sound").mkdir()
+    assert keep(client)["status"] == 409
+    found = keep(client, replace=True)
+    assert 400 <= found["status"] < 500, found
+    assert "our ewe.sound" in found["error"]

@@ -12,12 +12,15 @@ import amr
 from amr.formats.features.output import open_feature_output
 from amr.formats.features.read import FeatureFile
 from amr.formats.queries import Query
+from amr.moments import Span
+from amr.retrieval.archive import exact
 from amr.retrieval.search import AnswerOptions
 from amr.tasks.archive import Ranking, make_indexes
 from amr.tasks.inputs import SearchInputs, open_search
+from amr.tasks.learned import learn
 from amr.tasks.models import AUTO, load_model
 from amr.tasks.search import ALONE, WHOLE, answers
-from amr.tasks.standing import standing
+from amr.tasks.standing import MOST_UNDER_WAY, standing
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
 WORDS = ("a sheep bleats", "someone chops wood", "people are talking")
@@ -50,6 +53,29 @@ def test_it_answers_as_the_command_line(feats: str, words: str) -> None:
         with standing(search) as open_:
             assert open_.archive is not None
             assert open_.ask([query], top=TOP, kept=KEPT) == wanted
+
+
+def test_a_quick_look_is_gone_on_with(feats: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames of no recording are read twice, unless the question means something else by then."""
+    query, read = Query(WORDS[1]), []
+    whole = exact.whole
+    monkeypatch.setattr(exact, "whole", lambda part, number: read.append(number) or whole(part, number))
+    with open_search(SearchInputs([feats], []), [], load_model(AUTO)) as search, standing(search) as open_:
+        wanted = open_.ask([query], top=TOP, kept=KEPT)
+        open_._under_way.clear()
+        read.clear()
+        quick = open_.ask([query], top=TOP, kept=KEPT, shortlist=TOP)
+        assert len(read) == TOP
+        assert open_.ask([query], top=TOP, kept=KEPT) == wanted
+        assert len(read) == len(set(read)) == len(search.collection)
+        assert open_.ask([query], top=TOP, kept=KEPT) == wanted
+        assert len(read) == len(search.collection)
+        learn(search, query.text, [(quick[0].vid, Span(0.0, 2.0))], [], name=query.text)
+        assert open_.ask([query], top=TOP, kept=KEPT) != wanted
+        assert len(read) > len(search.collection)
+        for number in range(2 * MOST_UNDER_WAY):
+            open_.ask([query], top=TOP + number, kept=KEPT, shortlist=TOP)
+        assert len(open_._under_way) == MOST_UNDER_WAY
 
 
 def test_of_some_recordings_the_best_of_them_are_found(feats: str) -> None:

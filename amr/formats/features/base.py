@@ -166,6 +166,11 @@ class FeatureReader(ABC):
     def source(self, recording_id: str) -> str:
         """The path of the audio, as it was given to ``extract``; empty where unknown."""
 
+    def audio_path(self, recording_id: str) -> str:
+        """The path of the audio as seen from here, see :mod:`amr.formats.features.origin`; empty where
+        unknown."""
+        return self.source(recording_id)
+
     def grid(self, recording_id: str) -> FrameGrid:
         """Where the recording's frames lie in time."""
         return FrameGrid(self.window_s, self.hop_s, self.num_frames(recording_id))

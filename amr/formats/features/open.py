@@ -133,6 +133,10 @@ class ManyFeatures(FeatureReader):
         part, own = self._own(recording_id)
         return part.source(own)
 
+    def audio_path(self, recording_id: str) -> str:
+        part, own = self._own(recording_id)
+        return part.audio_path(own)
+
     def has_text(self, query: str, *, qid: int | str | None = None) -> bool:
         return any(part.has_text(query, qid=qid) for part in self.parts)
 

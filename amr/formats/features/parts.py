@@ -6,6 +6,7 @@ parts, so it counts as all of them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from amr.errors import InputError
 from amr.formats.features.base import PART_SUFFIX, FeatureReader
 from amr.formats.features.columns import chunk_rows
+from amr.formats.features.origin import FOLDER, folder_from
 from amr.formats.features.read import FeatureFile
 from amr.formats.features.write import FeatureWriter
 
@@ -110,14 +112,33 @@ def in_part_order(files: Iterable[FeatureFile]) -> list[FeatureFile]:
     return sorted(files, key=lambda file: (sorted(shards_of(file), key=lambda s: (s[1], s[0])), file.name))
 
 
-def merged_history(files: Sequence[FeatureFile]) -> Iterator[dict[str, Any]]:
-    """The histories of several files, an entry that several have once."""
+def merged_history(files: Sequence[FeatureFile], beside: Path) -> Iterator[dict[str, Any]]:
+    """The histories of several files, as seen from the folder ``beside``, an entry that several have once."""
     seen = []
     for file in files:
-        for entry in file.history:
+        for stored in file.history:
+            entry = seen_from(beside, file, stored)
             if entry not in seen:
                 seen.append(entry)
                 yield entry
+
+
+def seen_from(beside: Path, file: FeatureFile, entry: Any) -> Any:
+    """An entry of a file's history, for a feature file in the folder ``beside``."""
+    if not isinstance(entry, Mapping):
+        return entry
+    folder = folder_from(beside, file.path, str(entry.get(FOLDER, os.curdir)))
+    other = {} if folder == os.curdir else {FOLDER: folder}
+    kept = {key: value for key, value in entry.items() if key != FOLDER or other}
+    return {key: other.get(key, value) for key, value in kept.items()} | other
+
+
+def source_from(base: str, file: FeatureFile, recording_id: str) -> str:
+    """How the path of a recording's audio is stored in a file whose paths begin at the folder ``base``."""
+    source, own = file.source(recording_id), os.path.normpath(file.path.parent / file.folder)
+    if not source or own == base or Path(source).is_absolute():
+        return source
+    return os.path.relpath(Path(own) / source, base)
 
 
 def copy_texts(files: Sequence[FeatureFile], writer: FeatureWriter, texts: Iterable[str]) -> None:
@@ -130,18 +151,24 @@ def copy_texts(files: Sequence[FeatureFile], writer: FeatureWriter, texts: Itera
 
 
 def copy_recording(
-    file: FeatureFile, writer: FeatureWriter, recording_id: str, name: str | None = None
+    file: FeatureFile,
+    writer: FeatureWriter,
+    recording_id: str,
+    name: str | None = None,
+    source: str | None = None,
 ) -> None:
     """Copy a recording as it lies, in blocks: the numbers do not change and memory is bounded.
 
     Args:
         name: what it is called there; None: as here.
+        source: how the path of its audio is stored there; None: as here.
     """
     name = recording_id if name is None else name
     if name in writer.sources:
         return
     step = COPIED_CHUNKS * chunk_rows(file.dimension * 4)
-    with writer.recording(name, source=file.source(recording_id)) as recording:
+    source = file.source(recording_id) if source is None else source
+    with writer.recording(name, source=source) as recording:
         for piece in file.pieces(recording_id, step):
             recording.append(piece.astype(np.float32))
         recording.finish(file.duration_s(recording_id))

@@ -28,6 +28,7 @@ from amr.formats.features.base import (
 from amr.formats.features.hdf5 import damage_explained
 from amr.formats.features.journal import commit_state
 from amr.formats.features.layout import AUDIO_COLUMNS, CheckedColumns, StoredIdentity
+from amr.formats.features.origin import folder_of, path_from_here
 from amr.formats.features.sums import FRAMES_SUM, RowSums, RunningSum, sum_of_frames
 
 # Read at a time when everything is read: large enough for any disk, small beside a model.
@@ -67,7 +68,9 @@ class FeatureFile(FeatureReader):
                 if before == commit_state(self.path):
                     raise
             time.sleep(0.002 * (attempt + 1))
-        raise InputError("changes all the time, it cannot be read now", where=self.path)
+        raise InputError(
+            "keeps changing while it is read; try again when no program writes to it", where=self.path
+        )
 
     def _open(self, state: tuple[object, ...]) -> bool:
         """Whether the file was opened in ``state``, and not while a writer went on from there.
@@ -135,7 +138,7 @@ class FeatureFile(FeatureReader):
         index = dict(zip(self.ids, range(len(self.ids)), strict=True))
         if len(index) < len(self.ids):
             double = next(i for row, i in enumerate(self.ids) if index[i] != row)
-            raise InputError(f"recording {double!r} is there twice", where=self.path)
+            raise InputError(f"recording {double!r} is in the file twice", where=self.path)
         return index
 
     @cached_property
@@ -236,8 +239,8 @@ class FeatureFile(FeatureReader):
                 raise self._changed(index)
 
     def _changed(self, index: int) -> InputError:
-        what = f"recording {self.ids[index]!r} is damaged: its checksum is another"
-        return InputError(what, where=self.path, hint="extract it once more")
+        what = f"recording {self.ids[index]!r} is damaged: its checksum does not match"
+        return InputError(what, where=self.path, hint="extract it again")
 
     @property
     def columns(self) -> CheckedColumns:
@@ -275,6 +278,15 @@ class FeatureFile(FeatureReader):
     def source(self, recording_id: str) -> str:
         index: int = self._find(recording_id)
         return self.sources[index]
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder that stored paths begin at, as seen from the file's own."""
+        return folder_of(self.history)
+
+    def audio_path(self, recording_id: str) -> str:
+        index: int = self._find(recording_id)
+        return path_from_here(self.sources[index], self.ids[index], self.path, self.folder)
 
     def has_text(self, query: str, *, qid: int | str | None = None) -> bool:  # noqa: ARG002  # trees need qid
         return self._query_spellings.of(query) in self._query_index

@@ -40,6 +40,8 @@ SHORTLIST_TIMES = 5
 # The same for a trained network, of whose scores a first look knows one factor.
 MODEL_SHORTLIST = 240
 MODEL_SHORTLIST_TIMES = 12
+# Where recordings are searched until few of the best are likely to be missing: twice as many at most.
+MOST_TIMES = 2
 
 Vector = Float32Array
 
@@ -87,6 +89,10 @@ class FeatureArchive:
         if self.model_space is None:
             return max(SHORTLIST, SHORTLIST_TIMES * top)
         return max(MODEL_SHORTLIST, MODEL_SHORTLIST_TIMES * top)
+
+    def most(self, top: int) -> int:
+        """How many recordings are searched at most, where others are likely to hold some of the best."""
+        return MOST_TIMES * self.enough(top)
 
     def search(
         self,

@@ -60,7 +60,7 @@ async function keepSound() {
   byId("keeping").close();
   listNamed();
   const kept = state.sounds.find((one) => one.name === name);
-  say(`Kept: ask for @${name} here, or amr predict --query "@${kept ? kept.path.replace(/\.sound$/, "") : name}"`);
+  say(`Kept: ask for @${name} here, or in a terminal for "@${kept ? kept.path.replace(/\.sound$/, "") : name}"`);
 }
 
 byId("keep").addEventListener("click", startKeeping);

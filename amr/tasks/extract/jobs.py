@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from amr.encoders.base import Encoder
 from amr.encoders.registry import DEFAULT_ENCODER, checked, find_encoder
 from amr.encoders.running.device import choose_device
 from amr.errors import UsageError
+from amr.formats.features.origin import FOLDER
 from amr.formats.features.output import Begin, choose_file, open_feature_output
 from amr.formats.features.read import FeatureFile
 from amr.formats.features.write import FeatureWriter
@@ -125,7 +126,7 @@ class EncoderSettings:
         )
         if not isinstance(self.name, str):
             if self.hop_s is not None or any(value is not None for _, _, value, _ in optional):
-                raise UsageError("an encoder that is given as such has its settings already")
+                raise UsageError("an encoder object has its settings already")
             return checked(self.name)
         factory = find_encoder(self.name)
         settings: dict[str, Any] = {"hop_s": self.hop_s, "device": choose_device(self.device)}
@@ -171,7 +172,7 @@ class FeatureTarget:
         for path in present:
             with FeatureFile(path) as file:
                 names.update(zip(file.ids, file.sources, strict=True))
-                folder = path.parent / folder_of(file.history)
+                folder = path.parent / file.folder
         return Names(names, folder)
 
     def held(self) -> AbstractContextManager[None]:
@@ -187,7 +188,7 @@ class FeatureTarget:
     def how_to_go_on(self) -> str:
         """What to do after an interruption, for messages."""
         options = {Begin.APPEND: "", Begin.FORCE: " with --resume in place of --force"}
-        return f"the same command{options.get(self.begin, ' with --resume')} goes on"
+        return f"repeat the command{options.get(self.begin, ' with --resume')} to continue"
 
 
 @dataclass(frozen=True)
@@ -212,16 +213,6 @@ def begin_of(*, force: bool, resume: bool, append: bool = False) -> Begin:
     if len(chosen) > 1:
         raise UsageError("--force, --resume and --append exclude each other")
     return chosen[0] if chosen else Begin.NEW
-
-
-FOLDER = "folder"
-"""Key of the folder that the work was done in, as seen from the output's: stored paths begin there."""
-
-
-def folder_of(history: Sequence[Any]) -> str:
-    """The folder that a feature file was begun in, as seen from its own."""
-    first = history[0] if history and isinstance(history[0], Mapping) else {}
-    return str(first.get(FOLDER, os.curdir))
 
 
 def history_entry(job: ExtractJob) -> dict[str, Any]:

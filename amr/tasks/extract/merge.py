@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from amr.formats.features.parts import (
     lost_parts,
     merged_history,
     require_each_once,
+    source_from,
 )
 from amr.formats.features.read import FeatureFile
 from amr.formats.features.whole import require_each_source_once
@@ -103,11 +105,12 @@ def join(
         ids: what each part's recordings are called in the whole.
     """
     command = shlex.join(["amr", "extract", "--merge", *names])
-    entries = [*merged_history(parts), {"amr_version": __version__, "command": command}]
+    base = os.path.normpath(parts[0].path.parent / parts[0].folder)
+    entries = [*merged_history(parts, writer.path.parent), {"amr_version": __version__, "command": command}]
     for entry in entries:
         if entry not in writer.history:  # one that was interrupted has noted it
             writer.add_history(entry)
     copy_texts(parts, writer, (query for part in parts for query in part.queries))
     for part, called in zip(parts, ids, strict=True):
         for recording_id, name in zip(part.ids, called, strict=True):
-            copy_recording(part, writer, recording_id, name)
+            copy_recording(part, writer, recording_id, name, source_from(base, part, recording_id))
