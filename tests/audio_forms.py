@@ -29,8 +29,8 @@ LESS = "its header claims less sound than there is; it is read to the end of the
 MORE = "its header claims more sound than there is; what is there is taken"
 UNKNOWN = "its header does not say how much sound there is; it is read to the end of the file"
 LOST = "its channels cancel or drown each other in their mean; the strongest one is taken there"
-TRACKS = "has several sound tracks; their sum is heard"
-JUNK = "holds bytes between its frames that are no sound; they are passed over"
+TRACKS = "has several sound tracks; their sum is used"
+JUNK = "holds bytes between its frames that are not sound; they are skipped"
 CLOCK = "its clock goes back; what follows is put behind what was before"
 
 
@@ -440,7 +440,7 @@ for ending in ("mp4", "mkv", "avi"):
     TIMES,
     ".mka, of which the second half is missing",
     heard=(0, 1, 2),
-    says="ffmpeg remarks: File ended…",
+    says="ffmpeg reports: File ended…",
     by="ffmpeg",
 )
 def cut_matroska(folder: Path) -> Path:
@@ -524,16 +524,12 @@ def named(name: str, content: bytes) -> Callable[[Path], Path]:
 
 
 PAGE_404 = b"<!DOCTYPE html><html>404</html>"
-case(INSIDE, "a web page called .mp3", (), "is no audio that can be read: it is a web page")(
-    named("x.mp3", PAGE_404)
-)
-case(INSIDE, "a web page called .m4a", (), "is no audio that can be read: it is a web page")(
-    named("x.m4a", PAGE_404)
-)
-case(INSIDE, "a text called .wav", (), "is no audio that can be read (libsndfile: …; …ffmpeg…)", "both")(
+case(INSIDE, "a web page called .mp3", (), "is a web page, not audio")(named("x.mp3", PAGE_404))
+case(INSIDE, "a web page called .m4a", (), "is a web page, not audio")(named("x.m4a", PAGE_404))
+case(INSIDE, "a text called .wav", (), "cannot be read as audio (libsndfile: …; …ffmpeg…)", "both")(
     named("x.wav", b"no sound, whatever the name says\n" * 40)
 )
-case(INSIDE, "zeros called .flac", (), "is no audio that can be read (libsndfile: …; …ffmpeg…)", "both")(
+case(INSIDE, "zeros called .flac", (), "cannot be read as audio (libsndfile: …; …ffmpeg…)", "both")(
     named("x.flac", bytes(5000))
 )
 
@@ -542,7 +538,7 @@ def table() -> str:
     """The table of the page."""
     parts = []
     for kind in dict.fromkeys(one.kind for one in CASES):
-        parts.append(f"\n### {kind}\n\n| file | decoded by | heard | said |\n|---|---|---|---|\n")
+        parts.append(f"\n### {kind}\n\n| file | decoded by | read | message |\n|---|---|---|---|\n")
         parts += [row(one) for one in CASES if one.kind == kind]
     return "".join(parts) + f"\n{len(CASES)} files.\n"
 

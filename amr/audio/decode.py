@@ -27,7 +27,7 @@ from amr.audio.view import read_at
 from amr.errors import InputError, MissingError
 
 SLOWEST_HZ, FASTEST_HZ = 100, 4_000_000  # below hydrophones for whales, above recorders for bats
-NOT_SOUND = "holds bytes between its frames that are no sound; they are passed over"
+NOT_SOUND = "holds bytes between its frames that are not sound; they are skipped"
 WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -120,7 +120,7 @@ def open_with_ffmpeg(source: Source, native_reason: str, *, strict: bool) -> Ffm
             raise
         why = "no ffmpeg to try it with is on the PATH" if isinstance(error, MissingError) else error.what
         raise InputError(
-            f"is no audio that can be read (libsndfile: {native_reason or 'no reason given'}; {why})",
+            f"cannot be read as audio (libsndfile: {native_reason or 'no reason given'}; {why})",
             where=path,
         ) from error
 
@@ -129,7 +129,7 @@ def refuse_web_page(path: Path) -> None:
     """Say it in words where a download brought a page instead of sound."""
     head = read_at(path, 0, 512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(WEB_PAGES):
-        raise InputError("is no audio that can be read: it is a web page", where=path)
+        raise InputError("is a web page, not audio", where=path)
 
 
 def require_audio_file(path: Path) -> None:
@@ -139,7 +139,7 @@ def require_audio_file(path: Path) -> None:
     if not path.exists():
         raise InputError("no such audio file", where=path)
     if not path.is_file():
-        raise InputError("is not a regular file", where=path, hint="write the sound into a file first")
+        raise InputError("is not a regular file", where=path, hint="save the sound as a file first")
     try:
         empty = not read_at(path, 0, 1)
     except OSError as error:

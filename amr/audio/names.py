@@ -262,4 +262,6 @@ def free_name(names: Iterable[str], taken: Set[str], path: str) -> str:
     for name in names:
         if canonical(name) not in taken:
             return name
-    raise InputError("every name that its path could give it is taken", where=path, hint="rename it")
+    raise InputError(
+        "every recording name that can be made from its path is taken", where=path, hint="rename it"
+    )

@@ -155,7 +155,7 @@ class SoundfileDecoder:
 
     def blocks(self, first: int = 0) -> Iterator[Samples]:
         if self._file.format == "OGG" and ogg_is_cut(self._source.tail(LARGEST_OGG_PAGE_BYTES)):
-            raise InputError("is cut: its last Ogg page is not complete", where=self._path)
+            raise InputError("is cut: its last Ogg page is incomplete", where=self._path)
         skipped = self._enter(first)
         total = first - skipped
         for block in self._read_on():

@@ -122,11 +122,13 @@ def refuse_other_forms(line: str, name: str) -> None:
 
 
 def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
-    """One query a line; blank lines and lines that begin with ``# `` are passed over."""
+    """One query a line; blank lines and lines that begin with ``# `` are skipped."""
     for number, line in text_lines(file, name):
         if JSON.match(line.strip()):
-            hint = "remarks in JSON Lines begin with # or //"
-            raise InputError("is JSON below plain text", where=f"{name}:{number}", hint=hint)
+            hint = "comments in JSON Lines begin with # or //"
+            raise InputError(
+                "is JSON, but the lines before it are plain text", where=f"{name}:{number}", hint=hint
+            )
         if line.strip() and not PLAIN_COMMENT.match(line):
             yield check_text(Query(text=line.strip(), where=f"{name}:{number}"))
 

@@ -161,7 +161,7 @@ def parse_recipe(lines: Iterable[tuple[int, dict[str, Any]]], name: str) -> Iter
 def _claim(key: Any, seen: dict[Any, int], number: int, where: str, what: str) -> None:
     first = seen.setdefault(key, number)
     if first != number:
-        raise InputError(f"{what} {key!r} stands here and on line {first}", where=where)
+        raise InputError(f"{what} {key!r} is here and on line {first}", where=where)
 
 
 def parse_recipe_bytes(data: bytes, name: str) -> list[Scene]:

@@ -141,7 +141,7 @@ def checked_header(fields: list[str], name: str) -> list[str]:
     header = [field.strip() for field in fields]
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
-        raise InputError(f"column {twice[0]!r} stands twice in the header", where=f"{name}:1")
+        raise InputError(f"column {twice[0]!r} appears twice in the header", where=f"{name}:1")
     return header
 
 
@@ -225,7 +225,7 @@ def unique_files(rows: Iterable[SourceRow], name: str) -> list[SourceRow]:
     for row in rows:
         first = seen.setdefault(row.path, row.where)
         if first != row.where:
-            raise InputError(f"the file {row.path!r} stands here and at {first}", where=row.where)
+            raise InputError(f"the file {row.path!r} is here and at {first}", where=row.where)
         kept.append(row)
     if not kept:
         raise InputError("holds no row", where=name)

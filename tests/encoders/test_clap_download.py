@@ -124,8 +124,8 @@ def test_what_does_not_come_whole_leaves_nothing(hub: str, tmp_path: Path, name:
     done = run(FETCH, name, home=tmp_path / "home", endpoint=hub)
     assert done.returncode == 1
     message, hint = done.stderr.strip().split("\n")[-2:]
-    assert message.startswith(f"{hub}/some/clap/resolve/main/{name}: cannot be fetched (")
-    assert hint == "fetch it by hand, and name its folder with AMR_CLAP_WEIGHTS"
+    assert message.startswith(f"{hub}/some/clap/resolve/main/{name}: cannot be downloaded (")
+    assert hint == "download it by hand, and set its folder in AMR_CLAP_WEIGHTS"
     assert list((tmp_path / "home").rglob(name)) == []
 
 
@@ -143,8 +143,8 @@ def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("variable", ["AMR_OFFLINE", "HF_HUB_OFFLINE"])
 def test_offline_never_asks(hub: str, tmp_path: Path, variable: str) -> None:
     done = run(FETCH, "a.bin", home=tmp_path, endpoint=hub, **{variable: "1"})
-    assert "cannot be fetched (" in done.stderr or "AMR_OFFLINE forbids fetching it" in done.stderr
-    assert "fetch it by hand" in done.stderr
+    assert "cannot be downloaded (" in done.stderr or "AMR_OFFLINE forbids fetching it" in done.stderr
+    assert "download it by hand" in done.stderr
     assert Hub.requests == []
     path = cache(tmp_path, "other/clap") / "a.bin"
     path.write_bytes(BODY)

@@ -108,7 +108,7 @@ def test_long_journal_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: 
     with open(journal_path(path), "wb") as file:
         file.truncate(MOST_JOURNAL_BYTES + 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match="is no journal"):
+    with pytest.raises(InputError, match="is not the journal"):
         read_journal(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 2**10
 

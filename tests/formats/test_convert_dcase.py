@@ -118,7 +118,7 @@ def test_systems_differ_where_they_say_so() -> None:
         ({"abbreviation": "12345678901"}, "has 11 characters, 10 are allowed"),
         ({"lastname": "van Doe"}, "part of file names"),
         ({"institute": "../UNI"}, "part of file names"),
-        ({"email": "jo at example"}, "no e-mail address"),
+        ({"email": "jo at example"}, "not an e-mail address"),
         ({"corresponding": "no"}, "exactly one author"),
         ({"recall1@0.7": "73,08"}, "expected a number from 0 to 100"),
         ({"recall1@0.7": "101"}, "expected a number from 0 to 100"),

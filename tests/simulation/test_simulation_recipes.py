@@ -154,7 +154,7 @@ PLACES = [
 ]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(place=st.sampled_from(PLACES), value=JSON)
 def test_no_value_anywhere_gives_anything_but_a_scene_or_an_explained_error(
     place: tuple[str | int, ...], value: object

@@ -100,9 +100,9 @@ def form_of(source: str) -> str:
     ending = Path(source).suffix.lower()
     if ending not in ENDINGS:
         raise UsageError(
-            f"the ending {ending!r} does not say what the file is",
+            f"the ending {ending!r} does not tell the form of the file",
             where=source,
-            hint=f"say it with --from {'|'.join(READABLE)}",
+            hint=f"name the form with --from {'|'.join(READABLE)}",
         )
     return ENDINGS[ending]
 

@@ -87,11 +87,11 @@ def jsonl_track(record: dict[str, Any], where: str, notices: Notices) -> Track:
     for _ in filter(lambda window: window.start_s < 0, good):
         notices.add("window begins before its recording", where)
     for _ in range(sum(not is_score(window.score) for window in good)):
-        notices.add("score is no finite number, left out", where)
+        notices.add("score is not a finite number and is left out", where)
     good = [window if is_score(window.score) else Window(*window[:2]) for window in good]
     duration_s = known.duration_s
     if duration_s is not None and not math.isfinite(duration_s):
-        notices.add("'duration' is no finite number, left out", where)
+        notices.add("'duration' is not a finite number and is left out", where)
         duration_s = None
     path = known.extra.get("path")
     return Track(
