@@ -276,8 +276,7 @@ class FeatureFile(FeatureReader):
         return float(self.durations_s[self._find(recording_id)])
 
     def source(self, recording_id: str) -> str:
-        index: int = self._find(recording_id)
-        return self.sources[index]
+        return str(self.sources[self._find(recording_id)])
 
     @cached_property
     def folder(self) -> str:
