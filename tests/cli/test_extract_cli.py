@@ -313,7 +313,7 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
     assert done.returncode == 4, done.stderr
     lines = done.stderr.decode().splitlines()
     assert lines[0].startswith("amr extract: error: f.h5: no room to write on")
-    assert lines[1].startswith("hint: make room; the same command with --resume")
+    assert lines[1].startswith("hint: make room, and repeat the command with --resume")
     assert len(lines) == 2
     assert not Path("f.h5").exists()
     assert process(*arguments, "--resume").returncode == 0

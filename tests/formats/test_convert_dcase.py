@@ -166,7 +166,7 @@ def test_output_has_windows_in_order_and_no_scores() -> None:
     [
         (TRACKS[:1], "1 of 2 queries of the evaluation list are not answered: 'dcase2026_evaluation_q002'"),
         ([*TRACKS, TRACKS[0]], "is answered twice"),
-        ([*TRACKS, replace(TRACKS[0], qid="x")], "are to no query of the evaluation list, the first is 'x'"),
+        ([*TRACKS, replace(TRACKS[0], qid="x")], "belong to no query of the evaluation list, the first is"),
         (
             [TRACKS[0], replace(TRACKS[1], windows=[])],
             "a.jsonl:2: qid 'dcase2026_evaluation_q002' has no window",

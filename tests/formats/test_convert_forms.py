@@ -145,7 +145,7 @@ def test_rttm_of_others_is_read() -> None:
         ("audacity", "one\t2\tdog\n", "x:1: start is 'one'"),
         ("csv", "", "the header has no column vid"),
         ("csv", "vid,query,start_s\n", "no column end_s (end, offset, stop, end time (s), "),
-        ("csv", "vid,query,start,end\n,a,1,2\n", "x:2: a row without a recording"),
+        ("csv", "vid,query,start,end\n,a,1,2\n", "x:2: the row has no recording or no text"),
         ("csv", "vid,query,start,end\nv,a,1,nan\n", "x:2: end is 'nan'"),
         ("csv", "vid,query,start,end\nv,a,2,1\n", "x:2: a label from 2 to 1 s"),
         ("csv", 'vid,query,start,end\n"v,a,2,1\n', "is not a table"),
