@@ -177,13 +177,13 @@ class Processes:
             task = f" before {waiting_for}" if waiting_for else ""
             raise MissingError(
                 f"{name} went away{task}",
-                hint="what went wrong there stands above; what is finished is kept for --resume",
+                hint="its own message is above; what is finished is kept for --resume",
             ) from error
 
 
 def stopped_waiting() -> StoppedError:
-    hint = "what is finished is kept; the same command with --resume goes on"
-    return StoppedError("stopped while other processes were waited for", hint=hint)
+    hint = "what is finished is kept; repeat the command with --resume to continue"
+    return StoppedError("stopped while waiting for other processes", hint=hint)
 
 
 def waited_for(

@@ -63,7 +63,9 @@ class PluginGroup:
             return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             what = f"{self.kind} {name!r} cannot be imported: {exception_line(error)}"
-            hint = f"{module} is looked for among what is installed, and then in the current folder"
+            is_lost = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+            looked = f"{module} is looked for among what is installed, and then in the current folder"
+            hint = looked if is_lost else "-v adds the traceback of its own code"
             raise PluginError(what, where=self.option, hint=hint) from error
 
 

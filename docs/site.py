@@ -54,7 +54,8 @@ def navigation(pages: set[str]) -> list[dict[str, list[str]]]:
     """The pages in order; every one has a place."""
     sections = {title: [name for name in names if name in pages] for title, names in NAVIGATION.items()}
     for title, folder in FOLDERS.items():
-        sections[title] = sorted(page for page in pages if page.startswith(f"{folder}/"))
+        own = (page for page in pages if page.startswith(f"{folder}/"))
+        sections[title] = sorted(own, key=lambda page: (not page.endswith("README.md"), page))
     lost = sorted(pages - {name for names in sections.values() for name in names})
     if lost:
         raise PluginError(f"docs/site.py gives these pages no place: {', '.join(lost)}")

@@ -11,13 +11,12 @@ it as in ``calibrate_scores.py``.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from calibrate_scores import CALIBRATED, HIT_IOU, fit_logits, rescaled, strangers
+from calibrate_scores import CALIBRATED, HIT_IOU, fit_logits, parse, rescaled, strangers
 from judge_curves import Bench
 
 from amr.arrays import Float64Array
@@ -34,14 +33,7 @@ KIND_NAMES = {"own": "log"}
 
 def main() -> None:
     """Ask, fit, fold in, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("annotations", type=Path)
-    parser.add_argument("features", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    options = parser.parse_args()
+    options = parse(__doc__)
     checkpoint = read_checkpoint(options.model)
     if any(line.startswith(CALIBRATED) for line in checkpoint.history):
         raise SystemExit(f"{options.model}: is calibrated already")

@@ -84,7 +84,7 @@ class Outcomes:
 
 def main() -> None:
     """ModelRequest, fit, fold in, write."""
-    arguments = parse()
+    arguments = parse(__doc__)
     checkpoint = read_checkpoint(arguments.model)
     if not (checkpoint.config.prototypes or "score_head.weight" in checkpoint.weights):
         raise SystemExit(f"{arguments.model}: its scores come from no linear map called score_head")
@@ -132,11 +132,9 @@ def main() -> None:
     write_checkpoint(arguments.output, calibrated, dtype=torch.float16, force=True)
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse(about: str | None) -> argparse.Namespace:
+    """The command line of a calibration."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("features", type=Path)

@@ -6,6 +6,7 @@ The sound of every case is a melody: a tone of its own for each second, which sh
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -29,8 +30,9 @@ LESS = "its header claims less sound than there is; it is read to the end of the
 MORE = "its header claims more sound than there is; what is there is taken"
 UNKNOWN = "its header does not say how much sound there is; it is read to the end of the file"
 LOST = "its channels cancel or drown each other in their mean; the strongest one is taken there"
-TRACKS = "has several sound tracks; their sum is heard"
-JUNK = "holds bytes between its frames that are no sound; they are passed over"
+NO_END = "ends without its end mark, so that a part may be missing; what is there is taken"
+TRACKS = "has several sound tracks; their sum is used"
+JUNK = "holds bytes between its frames that are not sound; they are skipped"
 CLOCK = "its clock goes back; what follows is put behind what was before"
 
 
@@ -221,6 +223,22 @@ def mp3_early(folder: Path) -> Path:
     return change(path, data[at : at + 4], 8, struct.pack(">2I", 76, 9000))
 
 
+@case(JOINED, "MP3 and, behind its tag, 8 kHz of it that are shorter than tags may be")
+def mp3_little_behind(folder: Path) -> Path:
+    first, second = (
+        write(folder / f"{n}.mp3", HALVES[n], rate_hz, bitrate_mode="CONSTANT", compression_level=0.99)
+        for n, rate_hz in enumerate((44_100, 8000))
+    )
+    return join(folder / "x.mp3", first, b"TAG" + bytes(125), second)
+
+
+@case(JOINED, "FLAC with ID3 tags before, between and behind")
+def flac_tagged(folder: Path) -> Path:
+    first, second = (write(folder / f"{n}.flac", HALVES[n]) for n in range(2))
+    id3 = b"ID3\x03\0\0\0\0\x01\0" + bytes(128)
+    return join(folder / "x.flac", id3, first, id3, second, b"TAG" + bytes(125))
+
+
 for ending, codec in (
     ("aac", "aac"),
     ("m4a", "aac"),
@@ -346,6 +364,63 @@ def flac_from_ffmpeg(folder: Path) -> Path:
     return folder / "x.flac"
 
 
+FLAC_BYTES_OF_LENGTH = 21
+
+
+def flac_claims(samples: int, kept: float = 1.0, behind: bytes = b"") -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = write(folder / "x.flac")
+        change(path, b"fLaC", FLAC_BYTES_OF_LENGTH, b"\xf0" + struct.pack(">I", samples))
+        data = path.read_bytes()
+        path.write_bytes(data[: round(kept * len(data))] + behind)
+        return path
+
+    return make
+
+
+SAMPLES = len(ALL) * RATE_HZ
+case(CLAIMS, "FLAC: 1 s claimed, the length was written early", says=LESS)(flac_claims(RATE_HZ))
+case(CLAIMS, "FLAC: half a second more claimed than there is", says=MORE)(flac_claims(SAMPLES + RATE_HZ // 2))
+case(CLAIMS, "FLAC: a minute claimed", heard=(), says="is cut: … s of sound, the header says 60.0 s")(
+    flac_claims(60 * RATE_HZ)
+)
+case(CLAIMS, "FLAC: the second half is missing", heard=(), says="is …cut…")(flac_claims(SAMPLES, 0.5))
+case(CLAIMS, "FLAC, zeros up to the end of a block of the disk behind it")(
+    flac_claims(SAMPLES, behind=bytes(5000))
+)
+
+
+def cut_in_chunks(form: str, mark: bytes, size: str, lead: int) -> Callable[[Path], Path]:
+    """The sound of a file in three chunks, with another one between."""
+
+    def make(folder: Path) -> Path:
+        path = write(folder / f"x.{form}", subtype="PCM_16")
+        data = path.read_bytes()
+        at = data.index(mark)
+        begin = at + 8 + lead
+        parts = [data[begin + start : begin + start + BYTES // 3] for start in range(0, BYTES, BYTES // 3)]
+        chunks = [mark + struct.pack(size, lead + len(part)) + bytes(lead) + part for part in parts]
+        chunks.insert(1, b"LIST" + struct.pack(size, 4) + b"INFO")
+        body = data[8:at] + b"".join(chunks)
+        path.write_bytes(data[:4] + struct.pack(size, len(body)) + body)
+        return path
+
+    return make
+
+
+case(CLAIMS, "WAV, its sound in three chunks")(cut_in_chunks("wav", b"data", "<I", 0))
+case(CLAIMS, "AIFF, its sound in three chunks")(cut_in_chunks("aiff", b"SSND", ">I", 8))
+
+
+@case(CLAIMS, "Opus that ends between two pages, after 3 s", (0, 1, 2), NO_END, needs_ffmpeg=True)
+def ogg_without_its_end(folder: Path) -> Path:
+    path = through_ffmpeg(folder / "x.opus", "-c:a", "libopus", "-page_duration", "1000000")
+    data = path.read_bytes()
+    pages = [found.start() for found in re.finditer(b"OggS", data)]
+    path.write_bytes(data[: pages[5]])
+    return path
+
+
 # --- the clock of containers ------------------------------------------------------------------------------
 
 TIMES = "Containers: clock and tracks"
@@ -440,7 +515,7 @@ for ending in ("mp4", "mkv", "avi"):
     TIMES,
     ".mka, of which the second half is missing",
     heard=(0, 1, 2),
-    says="ffmpeg remarks: File ended…",
+    says="ffmpeg reports: File ended…",
     by="ffmpeg",
 )
 def cut_matroska(folder: Path) -> Path:
@@ -524,17 +599,19 @@ def named(name: str, content: bytes) -> Callable[[Path], Path]:
 
 
 PAGE_404 = b"<!DOCTYPE html><html>404</html>"
-case(INSIDE, "a web page called .mp3", (), "is no audio that can be read: it is a web page")(
-    named("x.mp3", PAGE_404)
-)
-case(INSIDE, "a web page called .m4a", (), "is no audio that can be read: it is a web page")(
-    named("x.m4a", PAGE_404)
-)
-case(INSIDE, "a text called .wav", (), "is no audio that can be read (libsndfile: …; …ffmpeg…)", "both")(
+case(INSIDE, "a web page called .mp3", (), "is a web page, not audio")(named("x.mp3", PAGE_404))
+case(INSIDE, "a web page called .m4a", (), "is a web page, not audio")(named("x.m4a", PAGE_404))
+case(INSIDE, "a text called .wav", (), "cannot be read as audio (libsndfile: …; …ffmpeg…)", "both")(
     named("x.wav", b"no sound, whatever the name says\n" * 40)
 )
-case(INSIDE, "zeros called .flac", (), "is no audio that can be read (libsndfile: …; …ffmpeg…)", "both")(
+case(INSIDE, "zeros called .flac", (), "cannot be read as audio (libsndfile: …; …ffmpeg…)", "both")(
     named("x.flac", bytes(5000))
+)
+case(INSIDE, "a picture called .mp3", (), "cannot be read as audio (libsndfile: Format not recognised; …)")(
+    named("x.mp3", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0" + bytes(900))
+)
+case(INSIDE, "NUT, which ffmpeg reads and amr does not", (), "is of a form that is not read (nut)", "ffmpeg")(
+    lambda folder: through_ffmpeg(folder / "x.nut", "-c:a", "pcm_s16le")
 )
 
 
@@ -542,7 +619,7 @@ def table() -> str:
     """The table of the page."""
     parts = []
     for kind in dict.fromkeys(one.kind for one in CASES):
-        parts.append(f"\n### {kind}\n\n| file | decoded by | heard | said |\n|---|---|---|---|\n")
+        parts.append(f"\n### {kind}\n\n| file | decoded by | read | message |\n|---|---|---|---|\n")
         parts += [row(one) for one in CASES if one.kind == kind]
     return "".join(parts) + f"\n{len(CASES)} files.\n"
 

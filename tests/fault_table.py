@@ -26,7 +26,7 @@ INTRODUCTION = """# Faults
 
 Every line is a test that brings the fault about and looks at what is left. The page is made from the tests
 by `python tests/fault_table.py`; a test keeps it true. "Lost" is what the same command, as a rule with
-`--resume`, cannot give any more. What is said stands on stderr; `…` stands for a name or a number. Exit codes
+`--resume`, cannot give any more. Messages are on stderr; `…` stands for a name or a number. Exit codes
 are in [cli.md](cli.md); a process that was killed has none of its own.
 """
 ROOMS = {
@@ -119,7 +119,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for room, title in ROOMS.items():
         lines = [line for line in TABLE.values() if line.room == room]
-        parts.append(f"\n## {title}\n\n| fault | said, and exit code | left | lost |\n|---|---|---|---|\n")
+        parts.append(f"\n## {title}\n\n| fault | message, exit code | left | lost |\n|---|---|---|---|\n")
         parts += [row(line) for line in sorted(lines, key=lambda line: (line.where, line.what))]
     parts.append(f"\n{len(TABLE)} faults.\n")
     return "".join(parts)

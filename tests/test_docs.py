@@ -39,11 +39,11 @@ def same_word(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", TRANSCRIPTS, ids=lambda page: page.name)
-def test_transcripts_are_what_is_printed(page: Path, tmp_path: Path) -> None:
+def test_transcripts_are_what_is_printed(page: Path, tmp_path: Path, warm_shell: dict[str, str]) -> None:
     shutil.copytree(REPOSITORY / "examples", tmp_path / "examples")
     assert steps(page), f"{page.name} shows no command"
     for step in steps(page):
-        printed = run_at_a_terminal(step.command, tmp_path)
+        printed = run_at_a_terminal(step.command, tmp_path, warm_shell)
         wrong = f"$ {step.command}\nshows:\n" + "\n".join(step.expected) + "\nprints:\n" + "\n".join(printed)
         if "..." in step.expected:
             kept = step.expected.index("...")
@@ -72,12 +72,33 @@ def test_every_help_page_has_two_commands(tool: str) -> None:
     assert any(f"amr {tool} " in command for command in commands), section
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link can name of a page: its headings, as GitHub and MkDocs write them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    plain = [
+        re.sub(r"[^\w\s-]", "", title.lower()) for title in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    ]
+    return {re.sub(r"\s+", "-", title.strip()) for title in plain}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_inside_the_repository_hold(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    for target in targets:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, heading = target.partition("#")
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+            there = page.parent / file if file else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not heading or heading in anchors(there), f"{page.name} links to {target}"
+
+
+def test_the_list_of_decisions_has_every_page() -> None:
+    docs = REPOSITORY / "docs"
+    listed = re.findall(r"\]\(([^)]+)\)", (docs / "decisions" / "README.md").read_text(encoding="utf-8"))
+    pages = [*docs.glob("decisions/0*.md"), *docs.glob("measurements/*.md")]
+    assert sorted((docs / "decisions" / link).resolve() for link in listed) == sorted(pages)
+    numbers = [page.name[:4] for page in docs.glob("decisions/0*.md")]
+    assert len(set(numbers)) == len(numbers)
+    assert {page.name[:4] for page in docs.glob("measurements/*.md")} <= set(numbers)
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

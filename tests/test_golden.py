@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from golden.commands import CASES, Case
 from golden.inputs import make_world
 from golden.runner import Runner
-from golden.transcript import MACHINE, REPOSITORY, difference, path_of, perform
+from golden.transcript import MACHINE, difference, path_of, perform
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with Runner(sys.executable, REPOSITORY, tmp_path_factory.mktemp("golden")) as warm:
-        yield warm
-
-
-@pytest.fixture(scope="module")
-def world(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_world(tmp_path_factory.mktemp("world") / "world", runner)
+def world(warm: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world") / "world", warm)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_transcript(case: Case, runner: Runner, world: Path, tmp_path: Path) -> None:
+def test_transcript(case: Case, warm: Runner, world: Path, tmp_path: Path) -> None:
     if case.needs:
         pytest.importorskip(case.needs)
-    seen = perform(case, runner, world, tmp_path / "folder")
+    seen = perform(case, warm, world, tmp_path / "folder")
     expected = path_of(case).read_text(encoding="utf-8")
-    same_machine = runner.machine == MACHINE.read_text(encoding="utf-8")
+    same_machine = warm.machine == MACHINE.read_text(encoding="utf-8")
     changed = difference(case, expected, seen, same_machine=same_machine)
     if changed:
         pytest.fail(f"{case.name} is not as recorded:\n{changed}", pytrace=False)

@@ -17,7 +17,7 @@ windows = st.floats(0.1, 10)
 hops = st.floats(0.05, 1)
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(durations, windows, hops)
 def test_a_covering_grid_covers_and_is_the_smallest(duration_s: float, window_s: float, hop_s: float) -> None:
     grid = FrameGrid.covering(duration_s, window_s=window_s, hop_s=hop_s)
@@ -26,7 +26,7 @@ def test_a_covering_grid_covers_and_is_the_smallest(duration_s: float, window_s:
     assert grid.num_frames == 1 or end - hop_s < duration_s + 1e-6
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(durations, st.floats(0.2, 2), st.floats(0.1, 1))
 def test_the_cells_of_all_frames_tile_the_recording(duration_s: float, window_s: float, ratio: float) -> None:
     grid = FrameGrid.covering(duration_s, window_s=window_s, hop_s=window_s * ratio)
@@ -38,7 +38,7 @@ def test_the_cells_of_all_frames_tile_the_recording(duration_s: float, window_s:
     assert grid.span_s(0, grid.num_frames - 1, duration_s) == (0, duration_s)
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(st.integers(1, 300), st.floats(-10, 400), st.floats(0, 50))
 def test_frames_between_is_never_empty_and_stays_inside(frames: int, start_s: float, length_s: float) -> None:
     grid = FrameGrid(window_s=0.975, hop_s=0.48, num_frames=frames)

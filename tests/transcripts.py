@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +45,10 @@ def steps(page: Path) -> list[Step]:
     return found
 
 
-def run_at_a_terminal(command: str, folder: Path) -> list[str]:
-    """What a person sees on standard output of a terminal, by lines."""
+def run_at_a_terminal(command: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """What a person sees on standard output of a terminal, by lines; the environment is where ``amr`` is."""
     leader, follower = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "100", "OMP_NUM_THREADS": "1", "TERM": "dumb"}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment = {**environment, "COLUMNS": "100", "OMP_NUM_THREADS": "1", "TERM": "dumb"}
     with subprocess.Popen(
         ["bash", "-c", command], stdout=follower, stderr=subprocess.DEVNULL, cwd=folder, env=environment
     ):
@@ -69,6 +69,7 @@ def read(leader: int) -> bytes:
 
 def rewrite(page: Path) -> None:
     """Put what the commands print now under them; ``...`` is to be put back by hand."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(REPOSITORY / "examples", folder / "examples")
@@ -77,7 +78,7 @@ def rewrite(page: Path) -> None:
             lines = []
             for line in block[1].splitlines():
                 if line.startswith("$ "):
-                    lines += [line, *run_at_a_terminal(line[2:], folder)]
+                    lines += [line, *run_at_a_terminal(line[2:], folder, environment)]
             return "```console\n" + "\n".join(lines) + "\n```"
 
         page.write_text(BLOCK.sub(renew, page.read_text(encoding="utf-8")), encoding="utf-8")

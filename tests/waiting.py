@@ -8,6 +8,9 @@ from collections.abc import Callable
 HANG_S = 900.0
 """Longer than any wait that ends; it guards against those that never would."""
 
+SOON_S = 300.0
+"""A second or two on an idle machine, a minute on one that is very busy; what hangs takes ten."""
+
 
 def wait_for(condition: Callable[[], bool], what: Callable[[], object] = lambda: "waited in vain") -> None:
     """Until the condition holds.

@@ -7,6 +7,7 @@ ends, or another chunk begins; what is neither is sound.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,7 @@ class Claim:
         extra: what the claim counts besides the sound.
         is_unknown: it is the size of a writer that did not know it.
         is_whole: the file's own size in the header is true.
+        more: further chunks of sound behind the first one, of which libsndfile takes the last.
     """
 
     start: int
@@ -96,6 +98,7 @@ class Claim:
     extra: int
     is_unknown: bool
     is_whole: bool
+    more: tuple[range, ...] = ()
 
     @property
     def sound(self) -> range:
@@ -103,10 +106,16 @@ class Claim:
         return range(self.start + self.begin, self.start + self.begin + self.found)
 
     def pieces(self, found: int) -> tuple[Piece, ...]:
-        """The file with ``found`` as its claim."""
+        """The file with ``found`` as its claim, and all of its sound in one chunk."""
+        found += sum(map(len, self.more))
         size = struct.pack(self.size, found + self.extra)
         claim_end = self.start + self.size_at + len(size)
-        return range(self.start, self.start + self.size_at), size, range(claim_end, self.sound.stop)
+        return (
+            range(self.start, self.start + self.size_at),
+            size,
+            range(claim_end, self.sound.stop),
+            *self.more,
+        )
 
     @property
     def fits(self) -> bool:
@@ -181,7 +190,21 @@ def chunk_claim(file: FileView, start: int, size: int, layout: Layout) -> Claim 
         or any(claimed in lengths or (not is_wide and length in lengths) for lengths in UNKNOWN),
         is_whole=bool(layout.file_size_at)
         and abs(8 + struct.unpack(layout.size, at_file_size)[0] - end) <= 1,
+        more=tuple(later_sound(file, start, begin + found, end, layout)),
     )
+
+
+def later_sound(file: FileView, start: int, at: int, end: int, layout: Layout) -> Iterator[range]:
+    """The sound of further chunks of it, from the first one's end on, as offsets in the file."""
+    at = next_chunk(at - layout.header, 0, layout)
+    for _ in range(MOST_CHUNKS):
+        name, length = read_chunk(file, at, layout)
+        if length is None or not is_name(name):
+            return
+        if name == layout.sound:
+            begin = at + layout.header + layout.lead
+            yield range(start + begin, start + max(begin, min(at + layout.header + length, end)))
+        at = next_chunk(at, length, layout)
 
 
 def measure(file: FileView, begin: int, claimed: int, size: int, layout: Layout) -> tuple[int, int]:

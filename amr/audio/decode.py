@@ -19,6 +19,7 @@ from amr.audio.claims import read_claim
 from amr.audio.decoder import Decoder
 from amr.audio.ffmpeg import FfmpegDecoder
 from amr.audio.files import MPEG_EXTENSIONS
+from amr.audio.flac import read_flac_claim
 from amr.audio.joined import MOST_LINKS, find_links
 from amr.audio.mp3 import id3_bytes, mpeg_stretches, parse_frame
 from amr.audio.names import NATIVE_EXTENSIONS, audio_extension
@@ -27,7 +28,7 @@ from amr.audio.view import read_at
 from amr.errors import InputError, MissingError
 
 SLOWEST_HZ, FASTEST_HZ = 100, 4_000_000  # below hydrophones for whales, above recorders for bats
-NOT_SOUND = "holds bytes between its frames that are no sound; they are passed over"
+NOT_SOUND = "holds bytes between its frames that are not sound; they are skipped"
 WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -63,8 +64,14 @@ def find_sources(path: Path) -> list[Source]:
         remark = NOT_SOUND if lost_bytes else ""
         if found:
             return [Source(path, (one.part,), None, not one.says_length, remark) for one in found]
-    links = find_links(path)
-    return [Source(path)] if len(links) == 1 else [Source(path, (link,)) for link in links]
+    return [link_source(path, link) for link in find_links(path)]
+
+
+def link_source(path: Path, link: range) -> Source:
+    """One of the files in a file, or the whole of it."""
+    if claim := read_flac_claim(path, link):
+        return Source(path, claim.pieces, claimed_frames=claim.samples)
+    return Source(path, None if link == range(path.stat().st_size) else (link,))
 
 
 def claimed_sources(path: Path) -> list[Source]:
@@ -73,7 +80,7 @@ def claimed_sources(path: Path) -> list[Source]:
     size, start = path.stat().st_size, 0
     while start < size and len(sources) <= MOST_LINKS and (claim := read_claim(path, start)) is not None:
         end = start + claim.end
-        if claim.claimed != claim.found:
+        if claim.claimed != claim.found or claim.more:
             sources.append(Source(path, claim.pieces(claim.found) if claim.fits else (claim.sound,), claim))
         else:
             sources.append(Source(path, None if (start, end) == (0, size) else (range(start, end),)))
@@ -120,7 +127,7 @@ def open_with_ffmpeg(source: Source, native_reason: str, *, strict: bool) -> Ffm
             raise
         why = "no ffmpeg to try it with is on the PATH" if isinstance(error, MissingError) else error.what
         raise InputError(
-            f"is no audio that can be read (libsndfile: {native_reason or 'no reason given'}; {why})",
+            f"cannot be read as audio (libsndfile: {native_reason or 'no reason given'}; {why})",
             where=path,
         ) from error
 
@@ -129,7 +136,7 @@ def refuse_web_page(path: Path) -> None:
     """Say it in words where a download brought a page instead of sound."""
     head = read_at(path, 0, 512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(WEB_PAGES):
-        raise InputError("is no audio that can be read: it is a web page", where=path)
+        raise InputError("is a web page, not audio", where=path)
 
 
 def require_audio_file(path: Path) -> None:
@@ -139,7 +146,7 @@ def require_audio_file(path: Path) -> None:
     if not path.exists():
         raise InputError("no such audio file", where=path)
     if not path.is_file():
-        raise InputError("is not a regular file", where=path, hint="write the sound into a file first")
+        raise InputError("is not a regular file", where=path, hint="save the sound as a file first")
     try:
         empty = not read_at(path, 0, 1)
     except OSError as error:

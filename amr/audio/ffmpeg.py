@@ -37,9 +37,10 @@ LONGEST_GAP_S = 24 * 3600.0
 MOST_MEMORY_BYTES = 2**33
 PROGRAM_STREAM = b"\x00\x00\x01\xba"
 NO_SOUND = re.compile(r"matches no streams|does not contain any stream")
+NOT_READ = re.compile(r"\[(\w+) @ [^\]]*\] Format not on whitelist")
 PREFIX = re.compile(r"^\[[^\]]*\] ")
 NO_TRACK = "holds no sound: it is a video or a picture without a sound track"
-MIXED_TRACKS = "has several sound tracks; their sum is heard"
+MIXED_TRACKS = "has several sound tracks; their sum is used"
 CLOCK_RESTARTS = "its clock goes back; what follows is put behind what was before"
 
 
@@ -97,7 +98,7 @@ class FfmpegDecoder:
         try:
             self._reader = MatroskaReader(self._pipe)  # type: ignore[arg-type]
         except (ValueError, struct.error) as error:
-            raise InputError("ffmpeg answered with something that is not sound", where=self._path) from error
+            raise InputError("the output of ffmpeg is not audio", where=self._path) from error
         tracks = self._reader.tracks
         if not tracks.number:
             self._raise_if_failed()
@@ -114,8 +115,8 @@ class FfmpegDecoder:
         self._raise_if_failed()
         if said := self._last_message():
             if self._strict:
-                raise InputError(f"ffmpeg remarks: {said}", where=self._path)
-            self.remarks.append(f"ffmpeg remarks: {said}")
+                raise InputError(f"ffmpeg reports: {said}", where=self._path)
+            self.remarks.append(f"ffmpeg reports: {said}")
 
     def _at_their_times(self) -> Iterator[Float32Array]:
         """Samples ``(n, channels)``, with silence where the clock goes on without them."""
@@ -151,6 +152,8 @@ class FfmpegDecoder:
         if self._process.wait() != 0:
             if NO_SOUND.search(self._said()):
                 raise InputError(NO_TRACK, where=self._path)
+            if found := NOT_READ.search(self._said()):
+                raise InputError(f"is of a form that is not read ({found[1]})", where=self._path)
             said = self._last_message() or "no reason given"
             raise InputError(f"ffmpeg cannot read it ({said})", where=self._path)
 

@@ -99,7 +99,7 @@ def find_audio(
     )
     if passed_over:
         count = f" ({len(passed_over)} times, this is the first)" if len(passed_over) > 1 else ""
-        log.warning("%s: is called sound but cannot be read, passed over%s", passed_over[0], count)
+        log.warning("%s: is called sound but cannot be read, skipped%s", passed_over[0], count)
     return name_recordings(found, names or Names())
 
 

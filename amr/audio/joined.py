@@ -24,6 +24,7 @@ MOST_LINKS = 10_000
 OGG_HEADER_BYTES = 27
 LARGEST_OGG_PAGE_BYTES = OGG_HEADER_BYTES + 255 + 255 * 255
 OGG_MAGIC = b"OggS"
+OGG_FLAGS_AT, OGG_LAST = 5, 4
 OGG_FIRST_PAGE = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
 LARGEST_FIRST_PAGE = 1024  # they hold one short header
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -44,13 +45,16 @@ MATROSKA_MAGIC = b"\x1a\x45\xdf\xa3"
 def find_links(path: Path) -> list[range]:
     """Which bytes are a file of their own; of a plain file that is one, all of it."""
     size = path.stat().st_size
-    starts = sorted({0, *islice(begins(path, size), MOST_LINKS)})
+    tag = id3_bytes(read_at(path, 0, 10))
+    starts = sorted(set(islice(begins(path, size, tag), MOST_LINKS)))
+    if not starts or starts[0] > tag:  # else what stands before the first one is a tag
+        starts.insert(0, 0)
     return [range(begin, end) for begin, end in zip(starts, [*starts[1:], size], strict=True)]
 
 
-def begins(path: Path, size: int) -> Iterator[int]:
-    """Where files begin in a file, as far as its form is known."""
-    head = read_at(path, id3_bytes(read_at(path, 0, 10)), 12)
+def begins(path: Path, size: int, tag: int) -> Iterator[int]:
+    """Where files begin in a file that begins with a tag of so many bytes, as far as its form is known."""
+    head = read_at(path, tag, 12)
     if head.startswith(OGG_MAGIC):
         yield from ogg_begins(path)
     elif head[4:8] == b"ftyp":
@@ -111,18 +115,23 @@ def ogg_checksum_holds(page: bytes) -> bool:
     return int(f"{checksum:032b}"[::-1], 2) == int.from_bytes(page[22:26], "little")
 
 
-def ogg_is_cut(tail: bytes) -> bool:
-    """Whether an Ogg file ends inside a page, by its last ``LARGEST_OGG_PAGE_BYTES``."""
+def last_ogg_page(tail: bytes) -> bytes:
+    """The last page of an Ogg file, from its last ``LARGEST_OGG_PAGE_BYTES``; empty where it is cut."""
     at = tail.rfind(OGG_MAGIC)
     while at >= 0:
         page = tail[at:]
         length = ogg_page_bytes(page)
         if length is None:
-            return True
+            return b""
         if page[4] == 0:  # the version of every Ogg page: else these four letters are sound
-            return len(page) < length
+            return page[:length] if len(page) >= length else b""
         at = tail.rfind(OGG_MAGIC, 0, at)
-    return True
+    return b""
+
+
+def ends_stream(page: bytes) -> bool:
+    """Whether an Ogg page says that it is the last one of its stream."""
+    return bool(page[OGG_FLAGS_AT] & OGG_LAST)
 
 
 def boxed_begins(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -152,8 +153,11 @@ def mpeg_stretches(path: Path) -> tuple[list[FrameRun], int]:
 
 
 def ends_there(path: Path, end: int, size: int) -> bool:
-    """Whether nothing but tags can stand behind the end that a tag says."""
-    return size - end <= TRAILING_TAGS_BYTES and parse_frame(read_at(path, end, 4)) is None
+    """Whether nothing but tags stands behind the end that a tag says."""
+    if size - end > TRAILING_TAGS_BYTES:
+        return False
+    with closing(Bytes(path)) as data:
+        return next_frame(data, end, size) < 0
 
 
 def stretch(path: Path, run: Run) -> FrameRun:

@@ -239,6 +239,8 @@ def ids_of_files(paths: Iterable[str]) -> dict[str, str]:
     A path that is the end of another (``x.wav`` and ``audio/x.wav``) is the same file.
     """
     plain = {path: "/" + path.replace("\\", "/").lstrip("/") for path in paths if path.strip()}
+    spelt: dict[str, str] = {}  # a name composed and decomposed is one name, as it is spelt first
+    plain = {path: spelt.setdefault(canonical(rooted), rooted) for path, rooted in plain.items()}
     longer: defaultdict[str, list[str]] = defaultdict(list)
     for path in dict.fromkeys(plain.values()):
         for place, letter in enumerate(path):
@@ -262,4 +264,6 @@ def free_name(names: Iterable[str], taken: Set[str], path: str) -> str:
     for name in names:
         if canonical(name) not in taken:
             return name
-    raise InputError("every name that its path could give it is taken", where=path, hint="rename it")
+    raise InputError(
+        "every recording name that can be made from its path is taken", where=path, hint="rename it"
+    )

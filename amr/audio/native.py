@@ -14,7 +14,7 @@ import soundfile
 
 from amr.audio.claims import Claim
 from amr.audio.decoder import BLOCK_SAMPLES, LOSSY_STEP, Samples, quarter_second
-from amr.audio.joined import LARGEST_OGG_PAGE_BYTES, ogg_is_cut
+from amr.audio.joined import LARGEST_OGG_PAGE_BYTES, ends_stream, last_ogg_page
 from amr.audio.mp3 import ID3V1_BYTES
 from amr.audio.view import FileView, Piece, read_at
 from amr.errors import InputError
@@ -30,8 +30,11 @@ SMALL_CLAIM_BYTES = 2**24 * 15  # divisible by the bytes of a sample, of any num
 LOSSY_SUBTYPES = ("VORBIS", "OPUS")  # others that lose something have steps
 BIG_ENDIAN_FORMATS = ("AIFF", "AU", "CAF")
 
+NO_FRAMES = "File does not exist"  # what it says of a file of which libmpg123 knows no frame
+
 CLAIMS_UNKNOWN = "its header does not say how much sound there is; it is read to the end of the file"
 CLAIMS_LESS = "its header claims less sound than there is; it is read to the end of the file"
+NO_END = "ends without its end mark, so that a part may be missing; what is there is taken"
 CLAIMS_MORE = "its header claims more sound than there is; what is there is taken"
 
 
@@ -84,6 +87,7 @@ class Source:
         claim: what its header says of its size, where that is wrong.
         is_endless: libsndfile would stop where it guesses the end, and must see none.
         remark: what is to be said of it; it is damage.
+        claimed_frames: samples of a channel by a header that is wrong, where the pieces have none.
     """
 
     path: Path
@@ -91,6 +95,7 @@ class Source:
     claim: Claim | None = None
     is_endless: bool = False
     remark: str = ""
+    claimed_frames: int | None = None
 
     def open(self) -> soundfile.SoundFile:
         """Raises ``soundfile.LibsndfileError``."""
@@ -154,8 +159,8 @@ class SoundfileDecoder:
         return None if self._is_mpeg or claimed >= UNKNOWN_FRAMES else claimed
 
     def blocks(self, first: int = 0) -> Iterator[Samples]:
-        if self._file.format == "OGG" and ogg_is_cut(self._source.tail(LARGEST_OGG_PAGE_BYTES)):
-            raise InputError("is cut: its last Ogg page is not complete", where=self._path)
+        if self._file.format == "OGG":
+            self._check_last_page(last_ogg_page(self._source.tail(LARGEST_OGG_PAGE_BYTES)))
         skipped = self._enter(first)
         total = first - skipped
         for block in self._read_on():
@@ -182,6 +187,8 @@ class SoundfileDecoder:
             yield block
 
     def _read(self, buffer: Samples) -> Samples:
+        if self._file.format == "FLAC" and self.num_frames is not None:  # what is behind it is no frame
+            buffer = buffer[: self.num_frames - self._file.tell()]
         with self._explained():
             block: Samples = self._file.read(out=buffer)
         return block
@@ -209,10 +216,18 @@ class SoundfileDecoder:
             claimed_s = found_s * claim.claimed / claim.found
             self._judge_missing(found_s, claimed_s, what, is_whole=claim.is_whole)
 
+    def _check_last_page(self, page: bytes) -> None:
+        if not page:
+            raise InputError("is cut: its last Ogg page is incomplete", where=self._path)
+        if not ends_stream(page):
+            self._remark(NO_END)
+
     def _check_length(self, total: int) -> None:
-        claimed = int(self._file.frames)
+        claimed = self._source.claimed_frames or int(self._file.frames)
         if self._source.is_endless or claimed >= UNKNOWN_FRAMES:
             return
+        if self._source.claimed_frames and total > claimed:
+            self._remark(CLAIMS_LESS)
         if total < claimed - (MPEG_SLACK_FRAMES if self._is_mpeg else 0):
             found_s, claimed_s = total / self.sample_rate_hz, claimed / self.sample_rate_hz
             what = f"is cut: {found_s:.1f} s of sound, the header says {claimed_s:.1f} s"
@@ -232,4 +247,5 @@ class SoundfileDecoder:
 
 def reason(error: Exception) -> str:
     """libsndfile's words without the path and the full stop."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+    said = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    return "Format not recognised" if said.startswith(NO_FRAMES) else said

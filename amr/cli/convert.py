@@ -113,7 +113,7 @@ def convert(
     if dcase is not None:
         for where, value in (("--queries", queries), ("--report", report)):
             if value is None:
-                raise UsageError("a submission needs it", where=where, hint="see amr convert -h")
+                raise UsageError("a submission needs this option", where=where, hint="see amr convert -h")
         if output is None and sys.stdout.isatty():
             raise UsageError("a zip file cannot be shown at a terminal", where="-o", hint="-o submission.zip")
         package_submission(

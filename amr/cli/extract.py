@@ -85,7 +85,7 @@ def extract(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Turn recordings into features, once, for every later question.
+    """Turn recordings into features, once, for every later query.
 
     \b
     amr extract examples/audio -o feats.h5
@@ -97,7 +97,7 @@ def extract(
     WAV, FLAC, OGG, MP3 and their like; other formats through ffmpeg, where there is one. Folders are
     walked to the bottom. A recording is called by its file name without the extension, of several of one
     name by the end of its path, and keeps the id that it has in the output. The same command
-    with --resume goes on with an interrupted run. Names on standard input are taken as they come, for
+    with --resume continues an interrupted run. Names on standard input are taken as they come, for
     days if need be: what is broken is reported and left out, the exit code is then 5. So it is with
     what a folder or a pattern holds; a broken recording that is named ends the work, unless --keep-going.
     Several processes: torchrun --nproc-per-node 2 -m amr extract ...
@@ -146,7 +146,7 @@ def extract(
             on_failure=failures.note,
         )
         target = FeatureTarget(output, begin=begin_of(force=force, resume=resume, append=append))
-        report = run_shown(work, f"{target.how_to_go_on} with {output}", quiet=quiet, verbose=verbose)
+        report = run_shown(work, f"{target.how_to_go_on} {output}", quiet=quiet, verbose=verbose)
         broken = len(report.failed) if processes.is_first else 0
         line = summary(report)
     if not quiet:
@@ -210,7 +210,7 @@ def exchange_npz(
     else:
         assert from_npz is not None  # one of the two was given
         if names:
-            raise UsageError("recordings and a tree cannot be read in one go", where=names[0])
+            raise UsageError("recordings and an .npz tree cannot be read in one run", where=names[0])
         done = import_npz(from_npz, output, queries=queries, store=store, force=force, resume=resume)
         target = output
     return f"{done.recordings} recordings and {done.queries} queries in {target}"

@@ -31,7 +31,7 @@ def info(
     amr info --quick *.h5 --format json | jq .hours
 
     Features, models, annotations, predictions, recipes and metrics are known by their content. Every number
-    is read, unless --quick. Exit 0: all are whole; 3: one is damaged, cannot be read, or is none of ours.
+    is read, unless --quick. Exit 0: all are whole; 3: one is damaged, cannot be read, or is none of these.
     """
     from amr.cli.messages import say, wants_table
     from amr.errors import AmrError, InputError

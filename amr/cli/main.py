@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typer.exceptions import TyperException
 
 from amr import __version__
 from amr.cli.messages import log_shown, say
-from amr.cli.stopping import InterruptedSignal, TerminatedSignal, handling, unwind
+from amr.cli.stopping import InterruptedSignal, TerminatedSignal, Unwinding
 from amr.distributed import process_name
 from amr.errors import AmrError, ExitCode, UsageError
 from amr.formats.streams import named_in_errors
@@ -132,7 +131,7 @@ def run(arguments: list[str]) -> int:
     tool = next((word for word in arguments if word in TOOLS), "")
     program = f"amr {tool}".strip() + process_name()
     try:
-        with handling({signal.SIGTERM: unwind, signal.SIGINT: unwind}), log_shown(program):
+        with Unwinding(program).handled(), log_shown(program):
             code = app(arguments, prog_name="amr", standalone_mode=False)
         return int(code or ExitCode.COMPLETE)
     except ReaderGoneError as error:

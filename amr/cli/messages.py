@@ -1,4 +1,4 @@
-"""What is said on the side: warnings, failures that are passed over, and the form of the product."""
+"""What is said on the side: warnings, failures that are skipped, and the form of the product."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def find_player() -> list[str]:
         path = shutil.which(name)
         if path is not None:
             return [path, *arguments]
-    raise MissingError(f"there is no player here: none of {', '.join(PLAYERS)}", where="--play")
+    raise MissingError(f"no audio player is installed: looked for {', '.join(PLAYERS)}", where="--play")
 
 
 def play_moment(player: Sequence[str], predictions: Sequence[Prediction], places: Places) -> None:
@@ -57,4 +57,4 @@ def play_moment(player: Sequence[str], predictions: Sequence[Prediction], places
         write_clip(clip, Path(source), context_s=0.0, force=False)
         done = subprocess.run([*player, str(clip.path)], stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
-        raise MissingError(f"{player[0]} ended with {done.returncode}", where="--play")
+        raise MissingError(f"{player[0]} ended with exit code {done.returncode}", where="--play")

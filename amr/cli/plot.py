@@ -116,7 +116,7 @@ def plot(
 def require_fitting(figure: FigureKind, html: str | None, inputs: list[str], truth: str | None) -> None:
     """Refuse options that do not go together, before anything is read."""
     if html is not None and figure != "moments":
-        raise UsageError("a page shows moments and nothing else", where="--html")
+        raise UsageError("a page shows moments only", where="--html")
     if figure not in ("moments", "training") and truth is None:
         raise UsageError(f"the figure {figure!r} needs the ground truth", where="--truth")
     if len(inputs) > 1 and figure not in ("iou", "length", "compare"):

@@ -45,11 +45,11 @@ def predict(
     ] = None,
     query: Annotated[
         list[str] | None,
-        typer.Option("--query", metavar="TEXT", help="A question, or @NAME of --save-as; may be repeated."),
+        typer.Option("--query", metavar="TEXT", help="A query, or @NAME of --save-as; may be repeated."),
     ] = None,
     queries: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Questions: JSONL with 'query' (and 'qid', 'vid'), or one a line."),
+        typer.Option(metavar="FILE", help="Queries: JSONL with 'query' (and 'qid', 'vid'), or one a line."),
     ] = None,
     like: Annotated[
         list[str] | None,
@@ -68,7 +68,7 @@ def predict(
         typer.Option(
             metavar="FILE",
             help="Accepted and rejected moments of the recordings (JSONL, 'relevant_windows' and "
-            "'rejected_windows'), by which the questions are refined.",
+            "'rejected_windows'), by which the queries are refined.",
         ),
     ] = None,
     save_as: Annotated[
@@ -133,7 +133,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="SHARE|auto",
-            help="Scores are to be right where this share of the questions, a recording each, is about "
+            help="Scores are to be right where this share of the queries, a recording each, is about "
             "something that is there: 0.01 for one in a hundred; auto: estimated from all their scores. "
             "Default: 0.5, as the model was calibrated.",
             show_default=False,
@@ -236,7 +236,9 @@ def predict(
     given = Examples(like or (), unlike or (), examples)
     refuse_combinations(readers, tune, given)
     if index and output is not None and not (query or queries or tune or given):
-        raise UsageError("-o needs a query: --index answers nothing", hint="add --query, or leave -o out")
+        raise UsageError(
+            "-o needs a query: --index alone writes no predictions", hint="add --query, or leave -o out"
+        )
     if output is not None and launched_processes().is_first:
         context.with_resource(reserved_output(output, force=force, stream=True))
     if save_as is not None and launched_processes().is_first:
@@ -247,7 +249,7 @@ def predict(
         share_stdin(processes)
     is_shared = part[1] > 1 or processes.count > 1
     if is_shared and index:
-        raise UsageError("--index needs one process and the whole, no share and no shard")
+        raise UsageError("--index runs in one process over all recordings, without --shard")
     quiet = options.hush(quiet or not processes.is_first)
     player = find_player() if play and processes.is_first else None
 

@@ -210,7 +210,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     if "seeds" in given:
         refuse(("compare",), "--compare is for different systems, --seeds for runs of one")
     if "pool" in given:
-        refuse(("by",), "--by scores sets apart, --pool all together")
+        refuse(("by",), "--by scores each set separately, --pool all together: give one of them")
     if "tune_on" in given:
         refuse(("threshold",), "--tune-on finds the threshold that --threshold sets")
 

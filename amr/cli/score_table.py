@@ -95,7 +95,7 @@ def calibration_lines(calibration: Blocks) -> list[str]:
     """Do scores mean what they say."""
     top = calibration["top_window"]
     if top is None:
-        return ["calibration: scores are no probabilities"]
+        return ["calibration: scores are not probabilities"]
     title = f"calibration of the top window (hit: IoU >= {calibration['hit_iou']}): ECE {percent(top['ece'])}"
     rows: list[Row] = [("score", "mean", "hits", "windows")]
     for each in top["bins"]:

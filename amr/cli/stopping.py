@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from amr.cli.messages import say
 
 RETRY_S = 0.005
+PATIENCE_S = 1.0  # with an import; torch takes ten seconds on a busy machine
 
 
 class TerminatedSignal(BaseException):
@@ -42,20 +44,49 @@ def handling(handlers: dict[int, Any]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def unwind(number: int, frame: FrameType | None) -> None:
+class Unwinding:
     """Ctrl-C and SIGTERM, where no tool has a better answer: unwind, so that no half-written file stays.
 
     Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, and an
     extension module that is interrupted while it is imported takes the process with it. Then it is raised a
-    little later.
+    little later; an import that goes on for long is not waited for: the process ends, as by SIGKILL, which
+    loses nothing that is finished.
+
+    Args:
+        program: for messages.
     """
-    if is_delicate(frame):
-        signal.signal(signal.SIGALRM, lambda _, later: unwind(number, later))
-        signal.setitimer(signal.ITIMER_REAL, RETRY_S)
-    elif number == signal.SIGINT:
-        raise KeyboardInterrupt
-    else:
-        raise TerminatedSignal
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def __call__(self, number: int, frame: FrameType | None, until_s: float | None = None) -> None:
+        if is_delicate(frame):
+            until_s = time.monotonic() + PATIENCE_S if until_s is None else until_s
+            if time.monotonic() > until_s:
+                what = "interrupted" if number == signal.SIGINT else "terminated"
+                end_at_once(number, f"{self.program}: error: {what}")
+            signal.signal(signal.SIGALRM, lambda _, later: self(number, later, until_s))
+            signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise TerminatedSignal
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle both signals while the block runs; what is put off until then is forgotten at its end."""
+        with handling({signal.SIGTERM: self, signal.SIGINT: self}):
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def end_at_once(number: int, line: str) -> NoReturn:
+    """End the process, in the middle of whatever it does."""
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())  # not through its buffer, which may be in use
+    os._exit(128 + number)
 
 
 def is_delicate(frame: FrameType | None) -> bool:
@@ -102,14 +133,12 @@ class StopSignals:
         if self._is_at_work:
             say(f"amr {self.tool}: {signal.Signals(number).name}: stopping after this {self.item}")
         else:
-            unwind(number, frame)
+            Unwinding(f"amr {self.tool}")(number, frame)
 
     def _end(self, number: int) -> None:
         if not self.is_killable:
             raise KeyboardInterrupt
-        line = f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once\n"
-        os.write(sys.stderr.fileno(), line.encode())  # not through its buffer, which may be in use
-        os._exit(128 + number)
+        end_at_once(number, f"amr {self.tool}: {signal.Signals(number).name} again: stopped at once")
 
     @contextmanager
     def handled(self) -> Iterator[StopSignals]:

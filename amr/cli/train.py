@@ -83,7 +83,7 @@ def train(
     ] = None,
     absent_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Part of the items asked for something that is not there."),
+        typer.Option(min=0, max=1, help="Part of the items whose query is of something absent."),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="Decides what is kept: mAP, mAP@0.5, R1@0.5, R1@0.7, mIoU or AUC.")
@@ -128,7 +128,7 @@ def train(
     amr extract audio/ --queries train.jsonl -o feats.h5
     amr train train.jsonl --features feats.h5 --validation val.jsonl -o model.safetensors
 
-    Beside the model stand its log (.log.jsonl) and a state (.state) from which --resume goes on exactly.
+    Beside the model stand its log (.log.jsonl) and a state (.state) from which --resume continues exactly.
     On standard output: the figures of the model's validation, or with --seeds their mean and sd.
     Several processes: torchrun --nproc-per-node 2 -m amr train ...
     """

@@ -133,7 +133,7 @@ def require_clear(columns: Columns) -> None:
     if found is not None:
         record, earlier = found
         raise InputError(
-            f"qid {json.dumps(columns.qids[record])} stands for another recording or sentence than in line "
+            f"qid {json.dumps(columns.qids[record])} has another recording or query than in line "
             f"{columns.lines[earlier]}",
             where=columns.where(record),
             hint="give every query and recording its own qid, or score the files one by one",

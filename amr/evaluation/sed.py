@@ -75,7 +75,7 @@ def score_events(
         development = read_events(*tune_on, partial=partial)
         remarks += development.remarks
         if development.truth_columns.sha256 == files.truth_columns.sha256:
-            remarks.append("tuned on the ground truth that is scored: the result is no test")
+            remarks.append("tuned on the ground truth that is scored: the result is not a test")
         tuning = tuning_block(development)
         threshold = tuning["threshold"]
     report = event_block(files, THRESHOLD if threshold is None else threshold, tuning, label_of)

@@ -69,7 +69,7 @@ def says_nothing(record: dict[str, Any], where: str = "", notices: Notices | Non
     is more than it says. Readers of ground truth pass it over; it is counted in ``notices``."""
     is_silent = bool(record.get(REJECTED)) and record.get("relevant_windows") == []
     if is_silent and notices is not None:
-        notices.add("line of rejected moments alone, passed over", where)
+        notices.add("line of rejected moments alone, skipped", where)
     return is_silent
 
 

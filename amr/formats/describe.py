@@ -83,9 +83,9 @@ def describe(path: Path, *, quick: bool = False) -> Description:
     if start.lstrip()[:1] in (b"{", b"["):
         return describe_json(path)
     raise InputError(
-        "is not a kind of file that amr knows",
+        "is not a kind of file that amr reads",
         where=path,
-        hint="known are features (.h5, npz trees), models, annotations, predictions, recipes and metrics",
+        hint="it reads features (.h5, .npz trees), models, annotations, predictions, recipes and metrics",
     )
 
 
@@ -105,7 +105,7 @@ def describe_features(path: Path, *, quick: bool) -> Description:
         if (history := getattr(reader, "history", None)) is not None:
             facts["history"] = history
         problems = () if quick else tuple(changed_items(reader)) or tuple(unsound_features(reader))
-    killed = "a writer was killed or is at work: this is the last commit; extract --resume goes on"
+    killed = "a writer was killed or is at work: this is the last commit; continue with extract --resume"
     notes = (killed,) if not is_tree and journal_path(path).exists() else ()
     return Description("features, a tree of .npz files" if is_tree else "features", facts, problems, notes)
 

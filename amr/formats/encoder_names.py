@@ -14,5 +14,7 @@ def checked_name(name: object) -> str:
     """
     if not isinstance(name, str) or ":" in name:
         shown = repr(name)[:80]
-        raise ValueError(f"{shown} is no encoder's name; modules are named on the command line only")
+        raise ValueError(
+            f"{shown} is not the name of an encoder; modules can be named on the command line only"
+        )
     return name

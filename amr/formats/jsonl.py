@@ -177,7 +177,7 @@ def refuse_half_characters(record: object, where: str) -> None:
         json.dumps(record, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.start + 1].encode("unicode_escape").decode()
-        raise InputError(f"holds {half}, half of a character", where=where) from error
+        raise InputError(f"holds {half}, half of a surrogate pair", where=where) from error
     except RecursionError as error:
         raise InputError("is nested too deeply", where=where) from error
 

@@ -187,7 +187,7 @@ class LabelFile:
             OSError: the disk is full, or the folder may not be written.
         """
         if add is not None and not is_moment(add.start_s, add.end_s):
-            raise InputError(f"{add.start_s} to {add.end_s} s is no moment", where=self.path)
+            raise InputError(f"{add.start_s} to {add.end_s} s is not a moment", where=self.path)
         with sole_writer(self.path):
             changed = self.annotations()
             changed = without_label(changed, remove) if remove is not None else changed

@@ -97,7 +97,7 @@ def require_alone(handle: int, where: str | Path) -> None:
     except BlockingIOError:
         kind = "folder" if Path(where).is_dir() else "file"
         what = f"{holder_of(handle)} is writing this {kind}"
-        raise InputError(what, where=where, hint="let it end, or write to another -o") from None
+        raise InputError(what, where=where, hint="wait until it ends, or write to another -o") from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

@@ -13,6 +13,7 @@ from amr.audio.names import ids_of_files
 from amr.errors import InputError
 from amr.formats import fields
 from amr.formats.exchange.csv import NAMES
+from amr.formats.exchange.tracks import seconds
 from amr.formats.jsonl import (
     ChainedLines,
     LineSource,
@@ -22,7 +23,7 @@ from amr.formats.jsonl import (
     refuse_endless,
 )
 from amr.formats.streams import display_name, open_input
-from amr.formats.tables import columns_of, qid_value, table_rows
+from amr.formats.tables import SEPARATOR_LINE, columns_of, qid_value, table_rows
 from amr.formats.untrusted.bounds import MAX_LINE_BYTES
 
 PREDICTION_KEYS = frozenset({"pred_relevant_windows", "pred_saliency_scores"})
@@ -44,6 +45,19 @@ OTHER_COLUMNS = frozenset(word for words in (*NAMES.values(), *TABLE_COLUMNS.val
 """What headers of tables without queries say."""
 
 MARKUP = re.compile(r"<[!?a-zA-Z]")
+DOCUMENTS = {
+    "%PDF": "a PDF",
+    "PK\x03\x04": "a spreadsheet, a document or another zip file",
+    "{\\rtf": "a document (RTF)",
+}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+NO_HEADER = re.compile(r"(-?\d+|[^\s,;|]+\.(wav|flac|mp3|ogg|opus|m4a|aiff?))\s*[,;|\t]\s*\S", re.IGNORECASE)
+"""A table's row: an id or a file, and something behind it."""
+
+OTHER_SEPARATOR = re.compile(r"\s*[|:]\s*|\s{2,}")
+SETTING = re.compile(r"[A-Za-z_][\w.]*\s*=\s*\S")
+SUBTITLE = re.compile(r"\d\d:\d\d.*-->")
+BULLET = re.compile(r"^(\d{1,5}[.)]|[-*\u2022])\s+(?=\S)")
 YAML = re.compile(r"---\s*$|%YAML\b|(?:- )?(?:qid|id|query|queries|text|captions?|vid)\s*:(?:\s|$)")
 JSON = re.compile(r"\{\s*\"|\[\s*\{")
 PLAIN_COMMENT = re.compile(r"\s*#(?:\s|$)")
@@ -95,7 +109,9 @@ def read_queries(source: str | Path) -> list[Query]:
 def parse_queries(file: LineSource, name: str) -> Iterator[Query]:
     """The queries of an open file; see :func:`read_queries`."""
     head, line = b"", b""
-    while is_idle(line) and (line := file.readline(MAX_LINE_BYTES + 1).removeprefix(BYTE_ORDER_MARK)):
+    while (is_idle(line) or says_separator(line)) and (
+        line := file.readline(MAX_LINE_BYTES + 1).removeprefix(BYTE_ORDER_MARK)
+    ):
         head += line
         refuse_endless(head, name)
     rest = ChainedLines(head, file)
@@ -109,12 +125,27 @@ def parse_queries(file: LineSource, name: str) -> Iterator[Query]:
         yield from parse_plain(rest, name)
 
 
+def says_separator(line: bytes) -> bool:
+    """Whether a line says how the cells of a table are separated, as a spreadsheet writes it."""
+    return SEPARATOR_LINE.match(line.decode("utf-8", "replace")) is not None
+
+
 def refuse_other_forms(line: str, name: str) -> None:
     """Refuse what begins as no list of sentences does and would be asked line by line."""
+    for begin, what in DOCUMENTS.items():
+        if line.startswith(begin):
+            raise InputError(f"is {what}, expected queries", where=name, hint="save them as text or CSV")
     if MARKUP.match(line):
         raise InputError("is a web page or XML, expected queries", where=name)
     if YAML.match(line):
         raise InputError("is YAML, expected queries", where=name, hint="a query a line, JSON Lines or CSV")
+    if NO_HEADER.match(line):
+        hint = "its first line says what the columns are: qid,query"
+        raise InputError("is a table without a header", where=name, hint=hint)
+    words = OTHER_SEPARATOR.split(line.strip("|").strip().lower())
+    if len(words) > 1 and (OTHER_COLUMNS | {*QUERY_COLUMNS}).issuperset(words):
+        what = "is a table whose cells are separated by something else than commas, semicolons or tabs"
+        raise InputError(what, where=name)
     cells = [cell.lower() for cell in cells_of(line)]
     if len(cells) > 1 and OTHER_COLUMNS.issuperset(cells):
         hint = f"call a column query, or try: amr convert {name} --to annotations"
@@ -122,13 +153,28 @@ def refuse_other_forms(line: str, name: str) -> None:
 
 
 def parse_plain(file: LineSource, name: str) -> Iterator[Query]:
-    """One query a line; blank lines and lines that begin with ``# `` are passed over."""
+    """One query a line; blank lines and lines that begin with ``# `` are skipped, and so are the bullets
+    or numbers of a list whose first line has one."""
+    has_bullets: bool | None = None
     for number, line in text_lines(file, name):
-        if JSON.match(line.strip()):
-            hint = "remarks in JSON Lines begin with # or //"
-            raise InputError("is JSON below plain text", where=f"{name}:{number}", hint=hint)
-        if line.strip() and not PLAIN_COMMENT.match(line):
-            yield check_text(Query(text=line.strip(), where=f"{name}:{number}"))
+        text, where = line.strip(), f"{name}:{number}"
+        if not text or PLAIN_COMMENT.match(line):
+            continue
+        refuse_other_line(text, where)
+        has_bullets = BULLET.match(text) is not None if has_bullets is None else has_bullets
+        yield check_text(Query(text=BULLET.sub("", text, 1) if has_bullets else text, where=where))
+
+
+def refuse_other_line(text: str, where: str) -> None:
+    """Refuse a line that no list of sentences has."""
+    if JSON.match(text):
+        hint = "comments in JSON Lines begin with # or //"
+        raise InputError("is JSON, but the lines before it are plain text", where=where, hint=hint)
+    if SUBTITLE.search(text) or SETTING.match(text):
+        what = "a subtitle" if SUBTITLE.search(text) else "a setting or a line of a program"
+        raise InputError(f"is {what}, expected a query", where=where)
+    if not any(letter.isalpha() for letter in text):
+        raise InputError(f"holds no word: {text[:40]!r}, expected a query", where=where)
 
 
 def text_lines(file: LineSource, name: str) -> Iterator[tuple[int, str]]:
@@ -137,6 +183,8 @@ def text_lines(file: LineSource, name: str) -> Iterator[tuple[int, str]]:
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
         refuse_endless(line, f"{name}:{number}")
+        if number == 1 and line.startswith(UTF_16):
+            raise InputError("is UTF-16 text, expected UTF-8", where=name, hint="save it as UTF-8")
         try:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -188,21 +236,13 @@ def parse_table(file: LineSource, name: str) -> Iterator[Query]:
         if "qid" in record:
             record["qid"] = qid_value(record["qid"])
         if "duration" in record:
-            record["duration"] = number_in(record["duration"], where)
+            record["duration"] = seconds(record["duration"], "the duration", where)
         for column in texts:
             query = parse_query({**record, "query": row[column]}, where)
             key = query.qid, query.vid, query.text
             if key not in seen:  # a table of moments has a row for each
                 seen.add(key)
                 yield query
-
-
-def number_in(cell: str, where: str) -> float:
-    """A cell's number; a decimal comma is understood."""
-    try:
-        return float(cell.replace(",", "."))
-    except ValueError:
-        raise InputError(f"the duration is {cell[:40]!r}, expected seconds", where=where) from None
 
 
 def parse_query(record: dict[str, Any], where: str) -> Query:
@@ -221,6 +261,6 @@ def parse_query(record: dict[str, Any], where: str) -> Query:
 def check_text(query: Query) -> Query:
     """Refuse a query without words."""
     if not query.text or not query.text.isprintable():
-        shown = json.dumps(query.text)
+        shown = json.dumps(query.text[:60])
         raise InputError(f"a query must be a printable sentence, this one is {shown}", where=query.where)
     return query

@@ -161,7 +161,7 @@ def parse_recipe(lines: Iterable[tuple[int, dict[str, Any]]], name: str) -> Iter
 def _claim(key: Any, seen: dict[Any, int], number: int, where: str, what: str) -> None:
     first = seen.setdefault(key, number)
     if first != number:
-        raise InputError(f"{what} {key!r} stands here and on line {first}", where=where)
+        raise InputError(f"{what} {key!r} is here and on line {first}", where=where)
 
 
 def parse_recipe_bytes(data: bytes, name: str) -> list[Scene]:
@@ -284,14 +284,20 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
+def is_relative(path: str) -> bool:
+    """Whether a recipe can hold a path: it stays in its folder, in whatever system, and is printable."""
+    return (
+        path.isprintable() and "\\" not in path and not path.startswith("/") and ".." not in path.split("/")
+    )
+
+
 def check_relative(path: str, where: str) -> str:
     """A relative path without ``..``, in the form that recipes store (``/`` between folders).
 
     Raises:
         InputError: it is absolute, climbs out, or is not a path at all.
     """
-    parts = path.split("/")
-    if not path.isprintable() or "\\" in path or path.startswith("/") or ".." in parts:
+    if not is_relative(path):
         raise InputError(
             f"the path {json.dumps(path[:120])} leads outside its source folder",
             where=where,

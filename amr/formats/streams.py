@@ -200,9 +200,9 @@ def is_written(path: Path, content: bytes) -> bool:
 def other_content(path: Path) -> InputError:
     """The error for a file that ``--resume`` finds and this command would not have written."""
     return InputError(
-        "holds something else than this command writes",
+        "holds something other than this command writes",
         where=path,
-        hint="--resume goes on with the same command only; --force replaces it",
+        hint="--resume continues the same command only; --force replaces it",
     )
 
 

@@ -11,11 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from amr.errors import InputError
 
 SEPARATORS = "\t;,"
+SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?\s*?(?=\n|\r|$)', re.IGNORECASE)
+"""What spreadsheets write before the header."""
+
 csv.field_size_limit(16 * 1024 * 1024)
 
 
 def separator_of(text: str) -> str:
     """What stands between the cells of the header line, the first line that is not blank."""
+    if said := SEPARATOR_LINE.match(text):
+        return said[1]
     header = next((line for line in text.split("\n") if line.strip()), "")
     return max(SEPARATORS, key=header.count)
 
@@ -29,7 +34,9 @@ def table_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         InputError: it is no table.
     """
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text), strict=True)
+    separator = separator_of(text)
+    text = SEPARATOR_LINE.sub("", text, 1) if SEPARATOR_LINE.match(text) else text
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     is_padded: bool | None = None
     try:
         for row in rows:

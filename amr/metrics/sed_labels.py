@@ -56,7 +56,7 @@ def labels_of(prompts: Mapping[str, str]) -> dict[str, str]:
 def parse_labels(lines: Sequence[str], where: str) -> dict[str, str]:
     """Prompt of each label, from lines of ``LABEL<tab>PROMPT``; a label alone is its own prompt.
 
-    Blank lines are passed over.
+    Blank lines are skipped.
 
     Raises:
         InputError: a line has more parts, a label stands twice, or two share a prompt.
@@ -71,7 +71,7 @@ def parse_labels(lines: Sequence[str], where: str) -> dict[str, str]:
                 "expected LABEL, or LABEL and PROMPT with a tab between", where=f"{where}:{number}"
             )
         if label in prompts:
-            raise InputError(f"label {label!r} stands twice", where=f"{where}:{number}")
+            raise InputError(f"label {label!r} appears twice", where=f"{where}:{number}")
         prompts[label] = rest[0] if rest else prompt_of(label)
     labels_of(prompts)
     return prompts

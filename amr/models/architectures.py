@@ -130,7 +130,7 @@ def find_architecture(name: str) -> Architecture:
     """
     if name not in NETWORKS.targets():
         raise MissingError(
-            f"the network {name!r} is none of ours, and no package here brings it",
+            f"the network {name!r} is not part of amr, and no installed package brings it",
             hint=f"install the package whose entry point in the group {NETWORKS.entry_points} has that name",
         )
     found = NETWORKS.find(name)

@@ -179,7 +179,7 @@ def _parts(objects: object, path: str | Path) -> tuple[dict[str, AnyArray], Mapp
         can_be = " and ".join(map(repr, IMPORTED))
         raise InputError(f"holds the network {name!r}, only {can_be} can be imported", where=path)
     if _plain(options, "use_txt_pos", default=False, path=path):
-        raise InputError("has text positions in use, which only zero ones are here", where=path)
+        raise InputError("uses text positions, which this network does not have", where=path)
     stored = {str(key): tensor for key, tensor in model.items() if isinstance(tensor, np.ndarray)}
     if not stored:
         raise InputError("not a checkpoint: it holds no weights", where=path)

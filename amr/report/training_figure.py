@@ -48,7 +48,7 @@ def collect_curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, 
     """``{panel: {name: [(epoch, value), ...]}}`` of a training log, finite values only.
 
     The position is the record's epoch (else step, else its number). Records of other events than epochs (the
-    start with its settings, the end) are passed over.
+    start with its settings, the end) are skipped.
     """
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
     epochs = (record for record in records if record.get("event", "epoch") == "epoch")

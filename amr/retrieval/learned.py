@@ -41,7 +41,7 @@ def learn_meaning(
         InputError: there are neither words nor accepted examples.
     """
     if words is None and not accepted:
-        raise InputError("nothing says what is looked for: no words and no accepted example")
+        raise InputError("a search needs a query or an accepted example; there is neither")
     axes = len(words if words is not None else accepted[0][0])
     towards = np.zeros(axes) if words is None else words.astype(np.float64)
     left, right = RIDGE * np.eye(axes), RIDGE * towards

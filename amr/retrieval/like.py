@@ -56,7 +56,7 @@ def read_clip(path: str | Path, encoder: Encoder) -> ExampleClip:
             f"is {stream.duration_s:.3f} s long, an example needs at least {SHORTEST_S:g} s", where=path
         )
     if stream.peak <= SILENT_STEPS * stream.step:
-        raise InputError("is silent, nothing can be like it", where=path)
+        raise InputError("is silent: an example needs sound", where=path)
     for remark in stream.remarks:
         log.warning("%s: %s", path, remark)
     return ExampleClip(Path(path).name, frames)

@@ -123,8 +123,8 @@ def checked_share(text: str | float | None) -> str | float | None:
         share = math.nan
     if not 0 < share <= 1:
         raise UsageError(
-            f"{text!r} is no share of present questions",
+            f"{text!r} is not a share of present queries",
             where="--prior",
-            hint=f"a number above 0 and up to 1, as 0.01 for one in a hundred, or {AUTO}",
+            hint=f"give a number above 0 and up to 1, such as 0.01 for one in a hundred, or {AUTO}",
         )
     return share

@@ -89,9 +89,9 @@ def plan(queries: list[Query], collection: Collection) -> list[SearchRequest]:
         shown = ", ".join(vids[:3]) + (", ..." if len(vids) > 3 else "")
         here = ", ".join(collection.vids[:3]) + (", ..." if len(collection) > 3 else "")
         raise InputError(
-            f"asks for {len(vids)} recordings that are not here: {shown}; here: {here or 'none'}",
+            f"asks for {len(vids)} recordings that are not among the inputs: {shown}; here: {here or 'none'}",
             where=missing[0].where,
-            hint="give their files too, or leave 'vid' out to ask every recording",
+            hint="give their files too, or leave 'vid' out to search every recording",
         )
     numbered = list(enumerate(queries, start=1))
     of_all = [(number, query) for number, query in numbered if query.vid is None]

@@ -71,7 +71,7 @@ def parse_label(record: object, where: str, library: Library) -> Label | None:
     if not isinstance(accepted, bool):
         raise UsageError("'accepted' is neither true nor false", where=where)
     if not is_moment(start_s, end_s) or start_s < 0 or end_s > recording.duration_s + SLACK_S:
-        raise UsageError("'start' and 'end' are no moment of this recording", where=where)
+        raise UsageError("'start' and 'end' are not a moment of this recording", where=where)
     return Label(vid, query, start_s, end_s, accepted, "" if question == query else question)
 
 

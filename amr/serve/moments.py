@@ -59,10 +59,10 @@ def parse_asked(parameters: QueryParams) -> Asked:
     """
     queries = tuple(dict.fromkeys(text for text in map(str.strip, parameters.getlist("q")) if text))
     if len(queries) > MOST_QUERIES:
-        raise UsageError(f"{len(queries)} questions are more than {MOST_QUERIES}", where="q")
+        raise UsageError(f"{len(queries)} queries are more than {MOST_QUERIES}", where="q")
     for text in queries:
         if len(text) > MOST_QUERY_CHARACTERS:
-            raise UsageError(f"a question is longer than {MOST_QUERY_CHARACTERS} characters", where="q")
+            raise UsageError(f"a query is longer than {MOST_QUERY_CHARACTERS} characters", where="q")
     return Asked(
         queries,
         whole_number(parameters.get("top", str(DEFAULT_TOP)), "top", MOST_TOP),
@@ -77,7 +77,7 @@ def parse_asked(parameters: QueryParams) -> Asked:
 def whole_number(text: str, name: str, most: int) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= most:
         return int(text)
-    raise UsageError(f"{text[:20]!r} is no number from 1 to {most}", where=name)
+    raise UsageError(f"{text[:20]!r} is not a number from 1 to {most}", where=name)
 
 
 def day(text: str, name: str) -> date | None:
@@ -87,7 +87,7 @@ def day(text: str, name: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text[:20]!r} is no day, as 2024-06-11 is", where=name) from None
+        raise UsageError(f"{text[:20]!r} is not a date such as 2024-06-11", where=name) from None
 
 
 @dataclass

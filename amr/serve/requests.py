@@ -33,7 +33,7 @@ async def body_of(request: Request) -> bytes:
                 if len(content) > MOST_BODY_BYTES:
                     raise UsageError(f"the request is larger than {MOST_BODY_BYTES} bytes")
     except TimeoutError as error:
-        raise UsageError("the request did not come to its end in time") from error
+        raise UsageError("the request was not complete in time") from error
     return content
 
 
@@ -41,13 +41,13 @@ async def json_body(request: Request) -> dict[str, Any]:
     """The body as a JSON object. Raises ``UsageError`` where it is none."""
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind.strip() != "application/json":
-        raise UsageError("the request's content-type is to be application/json")
+        raise UsageError("the content-type of the request must be application/json")
     try:
         value = json.loads(await body_of(request))
     except (ValueError, RecursionError) as error:
-        raise UsageError("the request is no JSON") from error
+        raise UsageError("the request is not JSON") from error
     if not isinstance(value, dict):
-        raise UsageError("the request is no JSON object")
+        raise UsageError("the request is not a JSON object")
     return value
 
 
@@ -62,9 +62,9 @@ def stretch(request: Request, recording: ServedRecording, longest_s: float) -> t
     end_s = seconds(request.query_params.get("end", default), "end")
     start_s, end_s = round(start_s, 3), round(min(end_s, recording.duration_s), 3)
     if not start_s < end_s:
-        raise UsageError(f"{start_s:g} to {end_s:g} s is no stretch of this recording")
+        raise UsageError(f"{start_s:g} to {end_s:g} s is not a part of this recording")
     if end_s - start_s > longest_s:
-        raise UsageError(f"a stretch is at most {longest_s:g} s long")
+        raise UsageError(f"a part is at most {longest_s:g} s long")
     return start_s, end_s
 
 
@@ -74,7 +74,7 @@ def seconds(text: str, name: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1e9:
-        raise UsageError(f"{text[:20]!r} is no time in seconds", where=name)
+        raise UsageError(f"{text[:20]!r} is not a time in seconds", where=name)
     return value
 
 

@@ -47,7 +47,7 @@ class KeptSounds:
             path = folder / (name + SUFFIX)
             if path.is_file():
                 return path
-        hint = "accept a few moments of a question, and keep what it has learned"
+        hint = "accept a few moments of a query, and keep what it has learned"
         raise InputError(f"there is no kept sound {name!r}", hint=hint)
 
     def record(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def parse_keeping(record: dict[str, Any], sounds: KeptSounds) -> Keeping:
     """
     name, replace = record.get("name"), record.get("replace", False)
     if not isinstance(name, str):
-        raise UsageError("'name' is no text")
+        raise UsageError("'name' is not a string")
     if not isinstance(replace, bool):
         raise UsageError("'replace' is neither true nor false")
     try:

@@ -45,7 +45,10 @@ def every_cut(backgrounds: Sequence[Background], declared: Declaration) -> list[
         UsageError: durations are drawn, so that nobody says how many recordings there are.
     """
     if not declared.duration_s.is_fixed:
-        raise UsageError("say how many recordings to make, their length is drawn", where="--count")
+        raise UsageError(
+            "give the number of recordings: it does not follow from a length that is drawn at random",
+            where="--count",
+        )
     duration_s, hop_s = declared.duration_s.low, declared.background_hop_s
     cuts = []
     for background in backgrounds:

@@ -45,7 +45,7 @@ def declare(preset: str | None, law: str | None, changes: Mapping[str, Any]) -> 
             values[name] = distribution(values[name], option)
     if "mean_gap_s" in changes:
         if "gap_s" in changes:
-            raise UsageError("--gap and --mean-gap are the same thing twice", where="--mean-gap")
+            raise UsageError("--gap and --mean-gap set the same thing: give one of them", where="--mean-gap")
         values["gap_s"] = mean_gap(changes["mean_gap_s"])
     if values.get("layout", LAYOUTS[0]) not in LAYOUTS:
         raise UsageError(f"{values['layout']!r} is none of {', '.join(LAYOUTS)}", where="--layout")

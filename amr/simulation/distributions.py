@@ -110,7 +110,7 @@ def parse_distribution(text: str, option: str) -> Distribution:
             return _checked(table(_pairs(rest)))
         if kind == "weights":
             return _checked(weights(_weighted(rest)))
-        raise ValueError(f"{kind!r} is no kind of distribution")
+        raise ValueError(f"{kind!r} is not a kind of distribution")
     except (ValueError, ZeroDivisionError) as error:
         raise UsageError(
             f"{text[:80]!r} is not a distribution: {error}", where=option, hint=f"write {GRAMMAR}"

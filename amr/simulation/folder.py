@@ -102,7 +102,7 @@ class OutputFolder:
     def _require_same_plan(self, recipe: bytes) -> None:
         if self.recipe_path.exists() and self.recipe_path.read_bytes() != recipe:
             raise InputError(
-                "holds another plan than this command draws; --resume goes on with the same command only",
+                "holds another plan than this command draws; --resume continues the same command only",
                 where=self.recipe_path,
                 hint="repeat the first command's options and seed, or use another -o",
             )

@@ -96,7 +96,7 @@ def scenes_of(
         scene = scene_of(entry, where, offset, encoding, has_foreground, has_background)
         own = {layer.qid for layer in scene.foregrounds if layer.qid is not None}
         if scene.vid in vids or own & qids or len(own) < len(scene.foregrounds):
-            raise InputError(f"the name {scene.vid!r} or a qid of it stands twice", where=where)
+            raise InputError(f"the name {scene.vid!r} or a qid of it appears twice", where=where)
         vids.add(scene.vid)
         qids |= own
         scenes.append(scene)

@@ -91,15 +91,15 @@ class Declaration:
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn; messages name the command line's options."""
         if self.duration_s.low <= 0 or self.duration_s.high > 24 * 3600:
-            raise UsageError("a recording lasts more than 0 s and at most a day", where="--duration")
+            raise UsageError("a recording must last more than 0 s and at most a day", where="--duration")
         if self.background_hop_s <= 0:
-            raise UsageError("the step between cuts must be above 0", where="--background-hop")
+            raise UsageError("the step between cuts must be above 0 s", where="--background-hop")
         if self.gap_s.low < 0:
             raise UsageError("a gap must not be negative", where="--gap")
         if self.length_s is not None and self.length_s.low <= 0:
             raise UsageError("a moment must be longer than 0 s", where="--length")
         if self.queries.low < 0 or self.occurrences.low < 1:
-            raise UsageError("a recording has at least 0 queries, a query 1 moment", where="--queries")
+            raise UsageError("a recording needs at least 0 queries, and a query 1 moment", where="--queries")
         if not (0 <= self.distractor_share < 1 and 0 <= self.length_correlation <= 1):
             raise UsageError("a share must be at least 0 and below 1", where="--distractors")
         if self.annotation_step_s <= 0 or self.fade_s < 0 or self.absent < 0:

@@ -74,13 +74,13 @@ class SourceAudio:
     def foreground_path(self, relative: str) -> Path:
         """A foreground's file; see :func:`amr.simulation.paths.inside` for the errors."""
         if self._foregrounds is None:
-            raise UsageError("the recipe names foregrounds, say where they are", where="--foreground")
+            raise UsageError("the recipe uses foregrounds: name their folder or table", where="--foreground")
         return inside(self._foregrounds, relative, relative)
 
     def background_path(self, relative: str) -> Path:
         """A background's file."""
         if self._backgrounds is None:
-            raise UsageError("the recipe names backgrounds, say where they are", where="--background")
+            raise UsageError("the recipe uses backgrounds: name their folder or table", where="--background")
         return inside(self._backgrounds, relative, relative)
 
     def has_foreground(self, relative: str) -> bool:

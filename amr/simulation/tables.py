@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from amr.audio.files import is_sound
-from amr.audio.names import audio_extension
-from amr.errors import InputError, UsageError
+from amr.audio.names import audio_extension, canonical
+from amr.errors import InputError, UsageError, printable
 from amr.formats.jsonl import is_array, is_idle, parse_lines
-from amr.formats.recipes import check_relative
+from amr.formats.recipes import check_relative, is_relative
 from amr.formats.streams import display_name, open_input
 from amr.formats.tables import table_rows
 from amr.formats.untrusted.bounds import read_whole
+
+log = logging.getLogger("amr")
 
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "file": ("file_name", "file", "filename", "path", "audio"),
@@ -85,12 +88,19 @@ def read_sources(source: Path, columns: Mapping[str, str]) -> tuple[Path, list[S
 
 def list_folder(folder: Path) -> list[SourceRow]:
     """The audio files below a folder, sorted by path, hidden ones left out."""
-    found = []
+    found: list[str] = []
+    unusable: list[str] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and is_sound(Path(parent) / name):
-                found.append((Path(parent) / name).relative_to(folder).as_posix())
+            if name.startswith(".") or not is_sound(Path(parent) / name):
+                continue
+            path = (Path(parent) / name).relative_to(folder).as_posix()
+            (found if is_relative(path) else unusable).append(path)
+    if unusable:
+        what = "%s: no recipe can hold this name (control codes, a backslash, no UTF-8), passed over"
+        times = f" ({len(unusable)} times, this is the first)" if len(unusable) > 1 else ""
+        log.warning(what + "%s", printable(min(unusable)), times)
     if not found:
         raise InputError("no audio file in this folder", where=folder)
     return [row_of({"file": path}, str(folder), {"file": "file"}) for path in sorted(found)]
@@ -141,7 +151,7 @@ def checked_header(fields: list[str], name: str) -> list[str]:
     header = [field.strip() for field in fields]
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
-        raise InputError(f"column {twice[0]!r} stands twice in the header", where=f"{name}:1")
+        raise InputError(f"column {twice[0]!r} appears twice in the header", where=f"{name}:1")
     return header
 
 
@@ -223,9 +233,9 @@ def unique_files(rows: Iterable[SourceRow], name: str) -> list[SourceRow]:
     seen: dict[str, str] = {}
     kept = []
     for row in rows:
-        first = seen.setdefault(row.path, row.where)
+        first = seen.setdefault(canonical(row.path), row.where)
         if first != row.where:
-            raise InputError(f"the file {row.path!r} stands here and at {first}", where=row.where)
+            raise InputError(f"the file {row.path!r} is here and at {first}", where=row.where)
         kept.append(row)
     if not kept:
         raise InputError("holds no row", where=name)

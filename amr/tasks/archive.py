@@ -74,16 +74,14 @@ class Ranking:
                 ranked over all recordings.
         """
         if self.by_recording and self.top is None:
-            raise UsageError(
-                "--group recording needs --top, the best over all recordings", hint="add --top N"
-            )
+            raise UsageError("--group recording needs --top", hint="add --top N")
         if not is_shared:
             self.shortlist_length()
             return self
         if self.shortlist not in (None, ALL):
             hint = f"--shortlist {ALL}"
             raise UsageError(
-                "with --shard or several processes every recording is searched",
+                "--shard and several processes search every recording",
                 where="--shortlist",
                 hint=hint,
             )
@@ -103,7 +101,7 @@ class Ranking:
         if self.shortlist is None:
             return None
         if self.top is None:
-            raise UsageError("--shortlist needs --top, the best over all recordings", hint="add --top N")
+            raise UsageError("--shortlist needs --top", hint="add --top N")
         if self.shortlist in (ALL, EXACT):
             return None
         if not str(self.shortlist).isdecimal() or int(self.shortlist) < self.top:
@@ -157,7 +155,7 @@ def obstacle_of(search: Search, queries: Sequence[Query], kept: AnswerOptions) -
     if not all(isinstance(part, FeatureFile) for part in parts_of(search)):
         return "a tree of .npz files has to be read in full"
     if any(query.vid is not None for query in queries):
-        return "a query names the recording that it is asked of"
+        return "a query names its recording"
     if kept.prior == AUTO and not has_first_look(search.model.network):
         return "--prior auto needs the scores of every recording"
     return "--saliency wants whole recordings" if kept.with_saliency else None
@@ -278,7 +276,7 @@ def log_searched(answers: Sequence[ExactAnswer], total: int, top: int) -> None:
     missing = sum(answer.missing for answer in lacking) / len(answers)
     log.info(
         f"{said}; of the best {top}, {missing:.1f} are likely to be missing, with scores from"
-        f" {lacking[0].least:.2f} to {lacking[0].missed:.2f} at most; --shortlist {EXACT} goes on"
+        f" {lacking[0].least:.2f} to {lacking[0].missed:.2f} at most; --shortlist {EXACT} finds them all"
     )
 
 

@@ -137,7 +137,7 @@ def one_text(tracks: list[Track], form: str) -> str:
     vids = {track.vid for track in tracks}
     if FORMS[form].holds_one and len(vids) > 1:
         raise UsageError(
-            f"{form} holds one recording a file, these are {len(vids)}",
+            f"{form} holds one recording a file, and the input has {len(vids)}",
             where="--to",
             hint="give a folder: --dir DIR",
         )
@@ -154,7 +154,7 @@ def encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError("a text of the input holds half a character (a lone surrogate)") from error
+        raise InputError("a text of the input holds half of a surrogate pair") from error
 
 
 def write_bytes(content: bytes, output: Path | None, *, force: bool) -> None:

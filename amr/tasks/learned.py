@@ -99,7 +99,7 @@ def learned(
         raise InputError(
             f"holds no example of {query.text!r}; it has examples of {known}",
             where=where or "",
-            hint="ask in the words of the file",
+            hint="give a query of the file, word for word",
         )
     accepted, rejected = (
         [(each.vid, Span(each.start_s, each.end_s)) for each in own if each.accepted is wanted]
@@ -179,7 +179,7 @@ def remember(
     window, space = similarity_of(search), own_space(search)
     if words is None and not accepted:
         raise UsageError(
-            "nothing says what is looked for: there are neither words nor an accepted example",
+            "a search needs a query or an accepted example; there is neither",
             hint='give --query "dog barking", or --like CLIP',
         )
     prior = None
@@ -208,7 +208,8 @@ def similarity_of(search: Search) -> WindowFinder:
     window = window_of(search.finder)
     if window is None:
         raise UsageError(
-            "examples need an encoder, and a model that listens", hint="--model best, or --model window"
+            "examples need features of a known encoder, and a model that uses the sound",
+            hint="--model best, or --model window",
         )
     return window
 
@@ -274,7 +275,7 @@ def keep(search: Search, queries: Sequence[Query], target: Path, *, force: bool 
         InputError: the file exists and ``force`` is not set.
     """
     if len(queries) != 1:
-        raise UsageError(f"one sound can be kept, there are {len(queries)} questions", where="--save-as")
+        raise UsageError(f"--save-as keeps one sound; {len(queries)} queries are given", where="--save-as")
     [query] = queries
     window, space = similarity_of(search), own_space(search)
     meaning = window.meanings.get(query.text)

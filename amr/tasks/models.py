@@ -42,7 +42,7 @@ LIGHTHOUSE = "lighthouse"
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 
 OTHER_FEATURES = "the shipped model takes other features than these; searching by similarity"
-EARLIER_FEATURES = "extract these features anew for the shipped model; searching by similarity"
+EARLIER_FEATURES = "extract these features again for the shipped model; searching by similarity"
 FEATURE_SUFFIXES = (".h5", ".hdf5")
 
 Sound = str | Path | tuple[Any, float] | RecordingFrames

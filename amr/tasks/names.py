@@ -59,7 +59,7 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 def split_names(data: Iterable[bytes]) -> Iterator[str]:
     """Names that end with a NUL each, or with a line end; the first end that is met says which.
 
-    Blank names are passed over; the last one needs no end.
+    Blank names are skipped; the last one needs no end.
     """
     held, end = b"", b""
     for chunk in data:

@@ -183,7 +183,7 @@ def draw_moments(
             files = find_recordings(audio, [case.vid])
             if case.vid not in files.paths:
                 raise InputError(
-                    f"the recording {case.vid!r} is not there; there are: {files.shown}", where="--audio"
+                    f"the recording {case.vid!r} was not found; there are: {files.shown}", where="--audio"
                 )
             sound = overview(files.paths[case.vid], columns=FIGURE_COLUMNS, bands=FIGURE_BANDS)
         return moments_figure(case, sound, picture=picture)

@@ -33,7 +33,7 @@ def needed_presence(model: Model) -> Presence:
     presence = None if model.network is None else presence_of(model.network.config)
     if presence is None:
         raise UsageError(
-            f"the scores of the model {model.name!r} are not calibrated for shares of present questions",
+            f"the scores of the model {model.name!r} are not calibrated for shares of present queries",
             where="--prior",
             hint="leave it out, or use --model best",
         )
@@ -63,7 +63,7 @@ def share_of(there: Float64Array) -> float:
     """The estimated share of present questions; it is logged."""
     share = round(estimated_share(there), PRIOR_DECIMALS)
     if len(there):  # other processes than the first have no answers
-        log.info(f"an estimated {share:.1%} of {len(there)} questions, a recording each, are present")
+        log.info(f"an estimated {share:.1%} of {len(there)} queries, a recording each, are present")
     return share
 
 

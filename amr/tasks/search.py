@@ -277,7 +277,7 @@ def note_shared_ids(queries: Sequence[Query], notices: Notices) -> None:
     texts: dict[int | str, str] = {}
     for query in queries:
         if query.qid is not None and texts.setdefault(query.qid, query.text) != query.text:
-            notices.add(f"qid {query.qid!r} stands for another sentence before", query.where)
+            notices.add(f"qid {query.qid!r} has another query in an earlier line", query.where)
 
 
 def model_of(

@@ -255,7 +255,7 @@ def made_scenes(
         if number < total and should_stop():
             raise StoppedError(
                 f"stopped after {number} of {total} recordings",
-                hint="the same again with resume goes on from there",
+                hint="do the same with resume to continue from there",
             )
 
 
@@ -282,7 +282,7 @@ def refuse_draw_settings(chosen: Mapping[str, Any]) -> None:
     """A recipe says everything that is drawn: refuse arguments that would have no effect."""
     if chosen:
         names = ", ".join(name.removesuffix("_s").removesuffix("_hz").replace("_", "-") for name in chosen)
-        raise UsageError(f"a recipe is rendered as it is; drop {names}", where="--recipe")
+        raise UsageError(f"a recipe is rendered as it is: leave out {names}", where="--recipe")
 
 
 def check_prefix(prefix: str | None, count: int | None) -> None:

@@ -64,7 +64,7 @@ def require_same_plan(path: Path, begin: Begin, recipe_sha256: str) -> None:
     last = history[-1] if history and isinstance(history[-1], dict) else {}
     if history and last.get("sha256") != {"recipe": recipe_sha256}:
         raise InputError(
-            "was made from another plan than this command draws; --resume goes on with the same command only",
+            "was made from another plan than this command draws; --resume continues the same command only",
             where=path,
             hint="repeat the first command's options and seed, or use another --features",
         )

@@ -47,7 +47,9 @@ class SceneOutput:
                 "say where to write the recordings", where="-o", hint="-o FOLDER, or --plan for no sound"
             )
         if self.resume and self.force:
-            raise UsageError("--resume goes on with an output, --force replaces it", where="--resume")
+            raise UsageError(
+                "--resume continues an output, --force replaces it: give one of them", where="--resume"
+            )
 
     @property
     def spill_folder(self) -> Path | None:

@@ -215,7 +215,7 @@ def require_free(path: Path, *, resume: bool, force: bool) -> None:
         raise InputError(
             "is the state of an interrupted run",
             where=state,
-            hint="--resume goes on with it, --force starts anew",
+            hint="--resume continues it, --force starts again",
         )
 
 

@@ -240,7 +240,7 @@ def pack_tokens(
 
     An annotation's own query is its first.
 
-    Further wordings stand in an annotation's ``paraphrases``; those without text features are passed over,
+    Further wordings stand in an annotation's ``paraphrases``; those without text features are skipped,
     since they are an offer.
     """
     number: dict[str, int] = {}

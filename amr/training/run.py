@@ -85,7 +85,7 @@ class TrainingRun:
             raise InputError(
                 f"the run that left this state differs from this one: {'; '.join(unlike[:3])}",
                 where=self.job.files.state,
-                hint="give the same data and options as before, or start anew with --force",
+                hint="give the same data and options as before, or start again with --force",
             )
         self.stepper.load_state(dict(state.tensors))
         self.progress = state.progress
@@ -205,7 +205,7 @@ class TrainingRun:
             raise RunStoppedError(
                 f"stopped after step {self.progress.step}, in epoch {self.progress.epoch + 1}",
                 where=self.job.files.model,
-                hint="the same command with --resume goes on from there",
+                hint="repeat the command with --resume to continue from there",
             ) from error
 
     def _report_step(self, of_batches: int) -> None:

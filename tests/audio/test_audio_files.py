@@ -41,7 +41,7 @@ def test_only_the_audio_extension_is_cut(name: str, expected: str) -> None:
     assert recording_id(name) == expected
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=30))
 def test_an_id_gives_its_file_name_back(name: str) -> None:
     assert recording_id(f"{name}.flac") == name

@@ -82,7 +82,7 @@ def gains_by_hand(peaks: list[float], step: float) -> list[float]:
     ]
 
 
-@settings(deadline=None, max_examples=30, derandomize=True)
+@settings(max_examples=30)
 @given(st.integers(1, 700), st.integers(0, 100), st.sampled_from([0.0, 1e-4, 1e-3]))
 def test_gains_are_those_of_the_definition(count: int, seed: int, step: float) -> None:
     wave = 3 * np.sin(np.arange(count) / 60)
@@ -120,7 +120,7 @@ def test_what_is_soft_ten_minutes_from_what_is_loud_is_raised() -> None:
     assert np.abs(np.diff(gain_db)).max() <= STEEPEST_DB * PARTS_A_SECOND / 10 + 0.01, "no sudden change"
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 3 * RATE_HZ), min_size=1, max_size=4))
 def test_blocks_change_nothing(sizes: list[int]) -> None:
     plain = np.concatenate([noise(40), noise(150) * np.float32(1e-3), noise(10.1)])

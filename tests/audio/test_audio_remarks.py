@@ -15,7 +15,7 @@ from amr.audio.files import find_audio
 from amr.errors import InputError
 
 FAKE = ("--encoder", "feature_fakes:FakeEncoder", "--device", "cpu")
-PASSED_OVER = "is called sound but cannot be read, passed over"
+PASSED_OVER = "is called sound but cannot be read, skipped"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from amr.encoders.yamnet.encoder import YamnetEncoder
 from amr.models.build import build_network
 from amr.models.presets import PRESETS
 from amr.models.torch_windows import TorchWindows
-from amr.models.windows import WindowItem, similarity_curves
+from amr.models.windows import WindowItem
 from amr.training.step import ChunkJob
 
 Row = dict[str, Any]
@@ -139,7 +139,7 @@ def random_items(audio_dim: int, text_dim: int, channels: int) -> list[WindowIte
             stretch,
             rng.normal(size=(length, audio_dim)).astype(np.float32),
             rng.normal(size=(7 + stretch, text_dim)).astype(np.float32),
-            similarity_curves(rng.random(length), channels) if channels else None,
+            rng.random((length, channels), dtype=np.float32) if channels else None,
             (np.arange(length) + 0.5) / length,
         )
         for stretch, length in enumerate((60, 33, 60, 7))

@@ -1,15 +1,18 @@
 """How fast ``amr score`` is, as a whole process, on two made-up test sets.
 
-    python tests/benchmarks/score_speed.py
+    python tests/benchmarks/score_speed.py [--reference CHECKOUT]
 
 Bounds: 1,347 queries (the size of CASTELLA's test split) under 0.6 s, imports included; 100,000 queries with
 ten windows each under 10 s and 1 GB of memory. Exit 1 when one is missed. Bounds hold for processor time,
 which busy neighbours change least; the process has one thread, so on an idle machine wall time is the same.
-The first lines are what any such process costs before it reads a word of the files.
+The first lines are what any such process costs before it reads a word of the files. ``--reference`` is a
+checkout of Lighthouse elsewhere, whose evaluator is run on the small set in turns with ours: as a whole
+process that imports nothing but numpy and the evaluator.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -85,7 +88,47 @@ def run(*words: str) -> Cost:
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
+REFERENCE = """
+import sys, types
+sys.modules["sklearn"] = types.ModuleType("sklearn")  # for highlights, of which there are none
+sys.modules["sklearn.metrics"] = types.ModuleType("sklearn.metrics")
+sys.modules["sklearn.metrics"].precision_recall_curve = None
+sys.path.insert(0, sys.argv[1])
+from standalone_eval.eval import eval_submission, load_jsonl
+eval_submission(load_jsonl(sys.argv[2]), load_jsonl(sys.argv[3]), verbose=False)
+"""
+
+
+def beside(checkout: Path, folder: Path) -> None:
+    """Both evaluators in turns; how many times as fast ours is, by wall time and by the processor's."""
+    for num_queries, runs in ((SMALL, RUNS[SMALL]), (10 * SMALL, 3)):
+        files = tuple(map(str, make_files(folder, num_queries)))
+        theirs = ("-c", REFERENCE, str(checkout / "training"), *files)
+        for options in ((), ("--official",)):
+            ours = ("-m", "amr", "score", *files, "-q", *options)
+            pairs = [(run(*theirs), run(*ours)) for _ in range(runs)]
+            best = [min(side, key=lambda cost: cost.wall_s) for side in zip(*pairs, strict=True)]
+            wall, cpu = (
+                np.median([getattr(one, name) / getattr(other, name) for one, other in pairs])
+                for name in ("wall_s", "cpu_s")
+            )
+            print(
+                f"{num_queries} queries, the official evaluator: {best[0].wall_s:.2f} s wall,"
+                f" {best[0].cpu_s:.2f} s processor; {' '.join(['score', *options])}: {best[1].wall_s:.2f},"
+                f" {best[1].cpu_s:.2f}; {wall:.1f} and {cpu:.1f} times as fast (medians of pairs)"
+            )
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--reference", type=Path, help="a checkout of Lighthouse, outside this repository")
+    checkout = parser.parse_args().reference
+    if checkout is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            beside(checkout, Path(folder))
+        return 0
     missed = False
     for name, words in STARTS.items():
         costs = [run(*words) for _ in range(RUNS[SMALL])]

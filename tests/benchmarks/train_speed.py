@@ -252,7 +252,10 @@ class OurLoop:
         with open_features(options.folder / "feats.h5") as reader:
             channels = self.plan.network.similarity_channels
             encoder = load_encoder(device=options.device) if channels else None
-            load = LoadOptions(1 << 40, joint_encoder=encoder, similarity_channels=channels)
+            kinds = () if self.plan.network.audio else self.plan.training.kinds
+            load = LoadOptions(
+                1 << 40, joint_encoder=encoder, similarity_channels=channels, curve_kinds=kinds
+            )
             self.dataset = load_dataset(annotations, reader, load, Notices()).near(self.device)
         is_cpu = self.device.type == "cpu"
         pool = ThreadPool(options.threads) if is_cpu else ThreadPool(1, operation_threads=options.threads)

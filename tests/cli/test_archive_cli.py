@@ -135,8 +135,8 @@ def test_groups_of_recordings_keep_their_moments(tool: Tool, feats: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--shortlist", "9"), "--shortlist needs --top, the best over all"),
-        (("--group", "recording"), "--group recording needs --top, the best over all"),
+        (("--shortlist", "9"), "--shortlist needs --top"),
+        (("--group", "recording"), "--group recording needs --top"),
         (("--top", "4", "--shortlist", "3"), "neither 'all', 'exact' nor a number from --top (4) on"),
         (("--top", "4", "--shortlist", "many"), "neither 'all', 'exact' nor a number"),
         (("--top", "4", "--shortlist", "exact", "--model", "window"), "nothing bounds the scores"),

@@ -202,7 +202,7 @@ MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "undefined frames": (
         ["loud.wav", "--encoder", "feature_fakes:BrokenEncoder"],
         3,
-        "loud.wav: the encoder made undefined",
+        "loud.wav: the encoder gave undefined",
     ),
     "frames too large": (
         ["audio/dog.wav", "--encoder", "feature_fakes:HugeEncoder", "--store", "float16"],
@@ -313,7 +313,7 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
     assert done.returncode == 4, done.stderr
     lines = done.stderr.decode().splitlines()
     assert lines[0].startswith("amr extract: error: f.h5: no room to write on")
-    assert lines[1].startswith("hint: make room; the same command with --resume")
+    assert lines[1].startswith("hint: make room, and repeat the command with --resume")
     assert len(lines) == 2
     assert not Path("f.h5").exists()
     assert process(*arguments, "--resume").returncode == 0
@@ -325,7 +325,7 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
     "signals",
     "Ctrl-C while `extract` works",
     code=130,
-    says="interrupted; the same command with --resume goes on with f.h5",
+    says="interrupted; repeat the command with --resume to continue f.h5",
     left="every finished recording, in the part",
 )
 def test_interrupted_keeps_what_is_done(folder: Path) -> None:
@@ -338,7 +338,7 @@ def test_interrupted_keeps_what_is_done(folder: Path) -> None:
     work.send_signal(signal.SIGINT)
     _, stderr = work.communicate(timeout=HANG_S)
     assert work.returncode == 130
-    assert b"interrupted; the same command with --resume goes on with f.h5" in stderr
+    assert b"interrupted; repeat the command with --resume to continue f.h5" in stderr
     assert b"Traceback" not in stderr
     done = recordings_in("f.h5.part")
     assert not Path("f.h5").exists()

@@ -158,4 +158,4 @@ def test_one_id_for_two_sentences_is_said(
     from amr.tasks.search import gather_queries
 
     gather_queries([Query(text, qid=1, where="q.jsonl") for text in texts])
-    assert ("qid 1 stands for another sentence" in caplog.text) == is_said
+    assert ("qid 1 has another query" in caplog.text) == is_said

@@ -117,7 +117,7 @@ def test_a_figure_flows_through_a_pipe(files: Path) -> None:
         ("a.jsonl b.jsonl --qid street_1 -o x.png", 2, "made of one file"),
         ("a.jsonl --qid street_1 -o x.jpg", 2, "does not end in .png or .svg"),
         ("a.jsonl --qid street_1 -o gt.jsonl --image png", 3, "exists already"),
-        ("a.jsonl --qid street_1 --audio run/m.safetensors.log.jsonl -o x.png", 3, "is not there"),
+        ("a.jsonl --qid street_1 --audio run/m.safetensors.log.jsonl -o x.png", 3, "was not found"),
         ("a.jsonl --html gt.jsonl", 3, "exists already"),
         ("a.jsonl --html x.html --figure iou", 2, "a page shows moments"),
         ("a.jsonl --html x.html --embed 1", 2, "nothing to embed"),

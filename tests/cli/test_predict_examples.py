@@ -109,8 +109,8 @@ def test_the_window_recalls_a_sound_too(tool: Tool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--unlike", "chop.wav"), 2, "neither words nor an accepted example"),
-        (("--query", "a", "--query", "b", "--save-as", "x.sound"), 2, "there are 2 questions"),
+        (("--unlike", "chop.wav"), 2, "a query or an accepted example"),
+        (("--query", "a", "--query", "b", "--save-as", "x.sound"), 2, "2 queries are given"),
         (("--query", "@nobody"), 3, "no learned sound 'nobody'"),
         (
             ("--query", "else", "--examples", "LABELS"),
@@ -150,7 +150,7 @@ def test_python_learns_from_moments_of_an_open_search(kept: Path) -> None:
         assert query.text == "a sound +1 -1"
         found = list(answers(search, [query], Ranking(top=3), AnswerOptions(), WHOLE, ALONE))
         assert {each.vid for each in found} == {"sheepfield"}
-        with pytest.raises(UsageError, match="neither words"):
+        with pytest.raises(UsageError, match="there is neither"):
             learn(search, None, [], [("sheepfield", Span(0, 1))])
         with pytest.raises(InputError, match="not searched"):
             learn(search, "a", [("nowhere", Span(0, 1))], [])

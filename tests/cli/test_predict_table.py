@@ -119,7 +119,7 @@ def test_without_a_player_it_is_said_before_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(MissingError, match="none of ffplay, aplay, afplay"):
+    with pytest.raises(MissingError, match="looked for ffplay, aplay, afplay"):
         find_player()
     done = Tool(capfd, monkeypatch)("predict", "--play", "--query", "a dog", tmp_path / "nowhere")
     assert done.returncode == 4
@@ -129,5 +129,5 @@ def test_without_a_player_it_is_said_before_the_search(
 def test_a_player_that_fails_is_named(player: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", [0.1] * 8000, 8000)
     (player.parent / "bin" / "aplay").write_text("#!/bin/false\n")
-    with pytest.raises(MissingError, match="aplay ended with 1"):
+    with pytest.raises(MissingError, match="aplay ended with exit code 1"):
         play_moment(find_player(), [found("a", [0, 0.5, 0.9])], places(a=str(tmp_path / "a.wav")))

@@ -120,7 +120,7 @@ def test_the_share_is_that_of_all_questions_and_recordings(tool: Tool) -> None:
         )
         assert found.returncode == 0
         assert {each["prior"] for each in found.records} == {round(share, 4)}
-        assert f"an estimated {round(share, 4):.1%} of 80 questions" in found.stderr
+        assert f"an estimated {round(share, 4):.1%} of 80 queries" in found.stderr
 
 
 def test_an_archive_is_estimated_by_its_first_look(tool: Tool) -> None:
@@ -143,4 +143,4 @@ def test_scores_that_are_not_calibrated_for_it(tool: Tool, model: str) -> None:
 def test_what_is_no_share_is_refused_before_any_work(tool: Tool, share: str) -> None:
     done = tool("predict", "missing.h5", *ASKED, "--prior", share)
     assert done.returncode == 2
-    assert "is no share of present questions" in done.stderr
+    assert "is not a share of present queries" in done.stderr

@@ -305,7 +305,7 @@ def test_one_qid_for_two_recordings_is_refused(amr: Amr, tmp_path: Path) -> None
     (tmp_path / "preds.jsonl").write_text(jsonl([*ANSWERS, {**ANSWERS[0], "vid": "other"}]))
     done = amr("score", "preds.jsonl", "gt.jsonl")
     assert done.returncode == ExitCode.BAD_INPUT
-    assert 'preds.jsonl:3: qid "a" stands for another recording or sentence than in line 1' in done.stderr
+    assert 'preds.jsonl:3: qid "a" has another recording or query than in line 1' in done.stderr
 
 
 def test_quiet_says_nothing(amr: Amr, tmp_path: Path) -> None:

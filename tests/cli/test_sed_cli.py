@@ -85,7 +85,7 @@ def test_the_threshold_is_tuned_on_other_files(sed: Sed, tmp_path: Path) -> None
 def test_tuning_on_the_test_is_told(sed: Sed) -> None:
     code, out, err = sed("p.jsonl", "gt.jsonl", "--tune-on", "p.jsonl", "gt.jsonl")
     assert code == ExitCode.COMPLETE
-    assert "the result is no test" in err
+    assert "the result is not a test" in err
     assert json.loads(out)["frame_micro"] == {
         key: json.loads(out)["best_on_these_files"][key] for key in ("P", "R", "F1")
     }

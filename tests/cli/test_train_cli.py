@@ -210,7 +210,7 @@ def wait_at_work(condition: Callable[[], bool], process: subprocess.Popen[str]) 
     "signals",
     "SIGKILL, then SIGTERM, while `train` works",
     code=130,
-    says="--resume goes on from there",
+    says="with --resume to continue from there",
     left="model and state; `--resume` ends with the bytes of an uninterrupted run",
 )
 def test_a_killed_and_a_terminated_run_go_on_as_if_nothing_had_happened(
@@ -232,7 +232,7 @@ def test_a_killed_and_a_terminated_run_go_on_as_if_nothing_had_happened(
     ended.send_signal(signal.SIGTERM)
     told = ended.communicate()[1]
     assert ended.returncode == 130, told
-    assert "--resume goes on from there" in told
+    assert "with --resume to continue from there" in told
     assert state.stat().st_mtime_ns > saved_at
     monkeypatch.setattr(sys, "argv", ["amr", "train", "--resume", "-o", "m.safetensors"])
     assert run(command(world, model.name, *long, "--resume", "-q")) == 0

@@ -124,8 +124,8 @@ def test_what_does_not_come_whole_leaves_nothing(hub: str, tmp_path: Path, name:
     done = run(FETCH, name, home=tmp_path / "home", endpoint=hub)
     assert done.returncode == 1
     message, hint = done.stderr.strip().split("\n")[-2:]
-    assert message.startswith(f"{hub}/some/clap/resolve/main/{name}: cannot be fetched (")
-    assert hint == "fetch it by hand, and name its folder with AMR_CLAP_WEIGHTS"
+    assert message.startswith(f"{hub}/some/clap/resolve/main/{name}: cannot be downloaded (")
+    assert hint == "download it by hand, and set its folder in AMR_CLAP_WEIGHTS"
     assert list((tmp_path / "home").rglob(name)) == []
 
 
@@ -136,15 +136,15 @@ def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("no\nroute")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
-    with pytest.raises(MissingError, match=r"cannot be fetched \(no route\)"):
+    with pytest.raises(MissingError, match=r"cannot be downloaded \(no route\)"):
         local_copy(HubFile("a.bin", ("some/clap-that-is-not-here",)), "AMR_CLAP_WEIGHTS")
 
 
 @pytest.mark.parametrize("variable", ["AMR_OFFLINE", "HF_HUB_OFFLINE"])
 def test_offline_never_asks(hub: str, tmp_path: Path, variable: str) -> None:
     done = run(FETCH, "a.bin", home=tmp_path, endpoint=hub, **{variable: "1"})
-    assert "cannot be fetched (" in done.stderr or "AMR_OFFLINE forbids fetching it" in done.stderr
-    assert "fetch it by hand" in done.stderr
+    assert "cannot be downloaded (" in done.stderr or "AMR_OFFLINE forbids downloading it" in done.stderr
+    assert "download it by hand" in done.stderr
     assert Hub.requests == []
     path = cache(tmp_path, "other/clap") / "a.bin"
     path.write_bytes(BODY)
@@ -165,7 +165,7 @@ def test_another_repositorys_file_of_the_same_name_is_not_taken(tmp_path: Path) 
     """RoBERTa's own cache holds a model.safetensors too; of it only the tokeniser's files will do."""
     published.write_hub_folder(cache(tmp_path, "roberta-base"))
     done = run(TOKENISE, home=tmp_path, endpoint=NOWHERE, AMR_OFFLINE="1")
-    assert "model.safetensors: is not here, and AMR_OFFLINE forbids fetching it" in done.stderr
+    assert "model.safetensors: is not on this machine, and AMR_OFFLINE forbids downloading it" in done.stderr
     laion = cache(tmp_path, "laion/clap-htsat-unfused")
     published.write_hub_folder(tmp_path / "own")
     (tmp_path / "own" / "model.safetensors").rename(laion / "model.safetensors")

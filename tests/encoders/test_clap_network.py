@@ -150,7 +150,7 @@ def test_the_published_size_takes_eleven_point_eight_giga() -> None:
     assert count_operations(net) == 11_815_354_368
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(frames=st.integers(1, 32), filled=st.floats(0.02, 1.0))
 def test_cell_shares_are_means(frames: int, filled: float) -> None:
     shares = cell_shares(frames, filled)

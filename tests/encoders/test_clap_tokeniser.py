@@ -46,7 +46,7 @@ def bytes_of(symbols: str) -> bytes:
     return bytes(published.alphabet().index(symbol) for symbol in symbols)
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100)
 @given(st.text() | st.text(alphabet=st.sampled_from(" adogbrks'!é鳥\n")))
 def test_numbers_decode_to_the_text(bpe: ByteBpe, text: str) -> None:
     symbols = {number: symbol for symbol, number in bpe.numbers.items()}
@@ -64,7 +64,7 @@ def slow_merge(symbols: list[str]) -> list[str]:
         symbols = [*symbols[:at], symbols[at] + symbols[at + 1], *symbols[at + 2 :]]
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100)
 @given(st.text(alphabet=st.sampled_from("dogbarks"), max_size=14))
 def test_merging_equals_the_slow_way(bpe: ByteBpe, word: str) -> None:
     """Of one word, behind a blank."""

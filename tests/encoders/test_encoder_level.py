@@ -109,4 +109,4 @@ def test_features_of_earlier_versions_are_searched_by_similarity(caplog: pytest.
         assert amr.load_model("auto").settled(earlier).name == "window"
         assert amr.load_model("auto").settled(load_encoder()).name == "best"
     [record] = caplog.records
-    assert "extract these features anew" in record.getMessage()
+    assert "extract these features again" in record.getMessage()

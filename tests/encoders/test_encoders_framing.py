@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from amr.encoders.yamnet.framing import PATCH_SAMPLES, STEP_SAMPLES, choose_framing
@@ -27,7 +27,6 @@ def test_some_hops(hop_s: float, patches: int, hop_steps: int) -> None:
 
 
 @given(st.integers(1, 6_000))
-@settings(deadline=None, derandomize=True)
 def test_every_whole_hop_is_exact_and_covered_or_refused_with_neighbours(steps: int) -> None:
     try:
         framing = choose_framing(steps / 100)

@@ -81,12 +81,7 @@ def hold_together(folder: Path) -> None:
         assert shown[query["qid"]] == (round(query["iou"]["1"], 4) if query["top_window"] else None)
 
 
-@settings(
-    deadline=None,
-    max_examples=80,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(evaluations(strange=True))
 def test_random_files(tmp_path: Path, files: tuple[list[Record], list[Record]]) -> None:
     """Unsorted windows, equal scores, repeated qids, windows that cannot be, empty answers."""

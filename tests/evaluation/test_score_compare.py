@@ -127,7 +127,7 @@ def test_made_up_scores_are_not_calibrated(here: Here, tmp_path: Path) -> None:
     ]
     write(tmp_path / "bare.jsonl", bare)
     assert json.loads(here("bare.jsonl", "gt.jsonl")[1])["calibration"]["top_window"] is None
-    assert "no probabilities" in here("bare.jsonl", "gt.jsonl", "--format", "table")[1]
+    assert "not probabilities" in here("bare.jsonl", "gt.jsonl", "--format", "table")[1]
 
 
 def test_two_systems_compared(here: Here) -> None:

@@ -124,7 +124,7 @@ def frames_of(answers: list[Record], truths: list[Record]) -> Frames:
     return make_frames(durations_s, classes, true, found)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(event_files(), st.sampled_from([-1.0, 0.0, 0.3, 0.5, 0.7, 1.0]))
 def test_random_files_against_the_definition(
     files: tuple[list[Record], list[Record]], threshold: float
@@ -134,7 +134,7 @@ def test_random_files_against_the_definition(
     assert (found.precision, found.recall, found.f1) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(event_files())
 def test_the_sweep_has_every_operating_point(files: tuple[list[Record], list[Record]]) -> None:
     frames = frames_of(*files)

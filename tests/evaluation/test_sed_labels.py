@@ -49,7 +49,7 @@ def test_a_file_of_labels() -> None:
     [
         (["a\tb\tc"], "l:1: expected LABEL"),
         (["a\t"], "l:1: expected LABEL"),
-        (["a\tb", "a\tc"], "l:2: label 'a' stands twice"),
+        (["a\tb", "a\tc"], "l:2: label 'a' appears twice"),
         (["a\tx", "b\tx"], "same prompt"),
     ],
 )

@@ -86,7 +86,7 @@ def test_thresholds_by_hand(judge: ModuleType) -> None:
     assert (high["precision"], high["recall"], high["F1"], high["false_alarms"]) == (None, 0.0, 0.0, 0.0)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans(), st.booleans()), min_size=1),
     st.sampled_from((0.05, 0.3, 0.5, 0.9)),
@@ -188,7 +188,7 @@ def test_a_page_from_score_itself(judge: ModuleType, tmp_path: Path, monkeypatch
     assert "| 0.50 | 100.00 | 100.00 | 100.00 | 100.00 | 0.00 |" in page
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(0, 1000), st.integers(20, 40))
 def test_absent_questions_are_absent_and_balanced(absence: ModuleType, seed: int, recordings: int) -> None:
     draw = np.random.default_rng(seed)

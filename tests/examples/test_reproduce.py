@@ -3,88 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from golden.runner import WARM, environment
 from golden.transcript import REPOSITORY
 from test_two_stage_recipe import castella, clotho_moment, record, write_dataset
 
 SCRIPTS = REPOSITORY / "examples" / "reproduce"
 TINY = "--preset am-detr --epochs 1 --threads 1 -q --batch-size 8"
 SIZES = "hidden_dim=16 heads=2 feedforward_dim=16 cross_layers=1 encoder_layers=1"
-CLIENT = """
-import json, os, socket, sys, tempfile
-folder = tempfile.mkdtemp()
-streams = {name: os.path.join(folder, name) for name in ("stdin", "stdout", "stderr")}
-with open(streams["stdin"], "wb") as file:
-    if not sys.stdin.isatty():
-        file.write(sys.stdin.buffer.read())
-task = {"argv": sys.argv[1:], "cwd": os.getcwd(), "terminal": False, **streams}
-with socket.socket(socket.AF_UNIX) as server:
-    server.connect(os.environ["AMR_SOCKET"])
-    server.sendall(json.dumps(task).encode() + b"\\n")
-    code = json.loads(server.makefile().readline())
-for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
-    with open(streams[name], "rb") as file:
-        stream.buffer.write(file.read())
-sys.exit(code)
-"""
-
-
-class WarmServer(socketserver.UnixStreamServer):
-    """Passes command lines of other processes on to one process that has imported everything."""
-
-    def __init__(self, path: Path, home: Path) -> None:
-        super().__init__(str(path), Handler)
-        self.warm = subprocess.Popen(
-            [sys.executable, str(WARM)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(REPOSITORY, home) | {"PATH": os.environ["PATH"]},
-            text=True,
-        )
-        assert self.warm.stdout is not None
-        self.warm.stdout.readline()
-
-
-class Handler(socketserver.StreamRequestHandler):
-    """One command line."""
-
-    server: WarmServer
-
-    def handle(self) -> None:
-        stdin, stdout = self.server.warm.stdin, self.server.warm.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(self.rfile.readline().decode())
-        stdin.flush()
-        self.wfile.write(stdout.readline().encode())
 
 
 @pytest.fixture(scope="module")
-def amr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def amr(warm_shell: dict[str, str]) -> dict[str, str]:
     """Environment in which the scripts call a warm ``amr``."""
-    home = tmp_path_factory.mktemp("warm")
-    (home / "client.py").write_text(CLIENT)
-    with WarmServer(home / "socket", home) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield {
-            **os.environ,
-            "AMR": f"{sys.executable} -S {home / 'client.py'}",
-            "AMR_SOCKET": str(home / "socket"),
-            "PYTHON": sys.executable,
-        }
-        server.shutdown()
-        server.warm.communicate()
+    return {**warm_shell, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
 
 
 @pytest.fixture(scope="module")

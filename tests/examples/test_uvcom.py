@@ -231,7 +231,7 @@ def test_without_the_package_its_files_are_refused_with_what_is_missing(
     assert read_checkpoint(path).config == network.config
     monkeypatch.setattr("amr.plugins.entry_points", lambda group: [])
     find_architecture.cache_clear()
-    with pytest.raises(MissingError, match="network 'uvcom' is none of ours"):
+    with pytest.raises(MissingError, match="network 'uvcom' is not part of amr"):
         read_checkpoint(path)
     with pytest.raises(UsageError, match="no preset 'uvcom'"):
         find_preset("uvcom")

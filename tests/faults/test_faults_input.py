@@ -83,7 +83,7 @@ def test_growing(world: World, monkeypatch: pytest.MonkeyPatch) -> Seen:
     "input",
     "a file is written anew while it is read, with the same size",
     code=5,
-    says=f"{THIRD}: changed while it was read (written anew)",
+    says=f"{THIRD}: changed while it was read (rewritten)",
     left=OTHERS_DONE,
 )
 def test_rewritten(world: World, monkeypatch: pytest.MonkeyPatch) -> Seen:
@@ -192,7 +192,7 @@ def test_nan_samples(world: World) -> Seen:
     "input",
     "a file called .wav that is no sound",
     code=5,
-    says=f"{THIRD}: is no audio that can be read",
+    says=f"{THIRD}: cannot be read as audio",
     left=OTHERS_DONE,
 )
 def test_nonsense(world: World) -> Seen:
@@ -204,7 +204,7 @@ def test_nonsense(world: World) -> Seen:
     "input",
     "the encoder makes NaN of a recording",
     code=5,
-    says=f"{THIRD}: the encoder made undefined values",
+    says=f"{THIRD}: the encoder gave undefined values",
     left=OTHERS_DONE,
 )
 def test_nan_frames(world: World) -> Seen:

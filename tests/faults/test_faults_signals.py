@@ -16,12 +16,9 @@ from fault_table import Seen, fault
 from fault_world import World, end, ids_in, start
 from simulation_world import draw_options, files_of
 from simulation_world import make_world as make_sources
-from waiting import wait_for
+from waiting import SOON_S, wait_for
 
 from amr.formats.lock import lock_path
-
-SOON_S = 60.0
-"""Within two seconds on a machine of one's own; a hang takes ten minutes."""
 
 SNIFFED_BYTES = 100_000
 """More than is read of a file to see what it is."""
@@ -43,6 +40,23 @@ def many(world: World) -> None:
 
 def at_work(path: str = "f.h5.part") -> bool:
     return bool(ids_in(path))
+
+
+@fault(
+    "signals",
+    "SIGTERM or Ctrl-C while something is imported for long, as torch is on a busy machine",
+    code=143,
+    says="amr predict: error: terminated",
+    left="what was there before; nobody waits for the import",
+)
+def test_sigterm_does_not_wait_for_an_import(world: World) -> Seen:
+    Path("slow.py").write_text("open('begun', 'w')\nimport time\nfor _ in range(6000): time.sleep(0.01)\n")
+    work = start("predict", "audio", "--encoder", "slow:Encoder", "--query", "rain", "-o", "out.jsonl")
+    wait_for(Path("begun").exists)
+    work.send_signal(signal.SIGTERM)
+    seen = end(work)
+    assert not Path("out.jsonl").exists()
+    return seen
 
 
 @fault(
@@ -72,7 +86,7 @@ def test_sigterm_keeps_what_is_finished(world: World) -> Seen:
     "signals",
     "Ctrl-C while `extract` waits for an encoder that hangs",
     code=130,
-    says="interrupted; the same command with --resume goes on with f.h5",
+    says="interrupted; repeat the command with --resume to continue f.h5",
     left="the part opens with every finished recording; `--resume` goes on",
 )
 def test_sigint_does_not_wait_for_the_encoder(world: World) -> Seen:
@@ -105,7 +119,7 @@ def write_long(path: Path, hours: float) -> None:
     "signals",
     "SIGTERM while `extract` is in the middle of a recording of 20 hours",
     code=143,
-    says="hint: what is finished is kept; the same command with --resume goes on",
+    says="hint: what is finished is kept; repeat the command with --resume to continue",
     left="every finished recording; the one under way is not kept",
 )
 def test_sigterm_in_a_long_recording(world: World) -> Seen:

@@ -113,7 +113,7 @@ def test_change_under_a_reader(tmp_path: Path) -> None:
     "input",
     "a bit changes in a model",
     code=3,
-    says="m.safetensors: is damaged: its checksum is another",
+    says="m.safetensors: is damaged: its checksum does not match",
     left="the model, which is not used",
 )
 def test_flip_in_a_model(world: World) -> Seen:
@@ -126,7 +126,7 @@ def test_flip_in_a_model(world: World) -> Seen:
     "input",
     "a bit changes in a feature file, and another file is made of it: an index, a merge, an answer over all",
     code=3,
-    says="part.h5: recording 'recording0' is damaged: its checksum is another",
+    says="part.h5: recording 'recording0' is damaged: its checksum does not match",
     left="nothing that has the changed bit under a checksum of its own",
 )
 def test_flip_is_not_passed_on(world: World) -> Seen:

@@ -51,7 +51,7 @@ def test_half_characters_are_refused_where_they_are_read(tmp_path: Path, text: d
     """They were read, and broke the writing of the answer."""
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(**text))
-    with pytest.raises(InputError, match="half of a character"):
+    with pytest.raises(InputError, match="half of a surrogate pair"):
         read_annotations(path)
 
 
@@ -65,7 +65,7 @@ def test_whole_characters_in_two_halves_are_text(tmp_path: Path) -> None:
 def test_half_characters_in_jams_and_csv(tmp_path: Path) -> None:
     path = tmp_path / "x.jams"
     path.write_bytes(b'{"annotations": [{"data": [{"time": 0, "duration": 1, "value": "\\ud800"}]}]}')
-    with pytest.raises(InputError, match="half of a character"):
+    with pytest.raises(InputError, match="half of a surrogate pair"):
         read_tracks(str(path), "jams", Notices())
     assert qid_value('"\\ud800"') == '"\\ud800"'
 
@@ -136,7 +136,7 @@ def test_tensors_in_each_others_place_are_a_problem(tmp_path: Path) -> None:
 def test_half_characters_in_published_recipes() -> None:
     """They were read, and broke the writing of the scenes."""
     entries = [{"name": "a", "bg": {}, "fg": [{"caption": "\ud800"}]}]
-    with pytest.raises(InputError, match="half of a character"):
+    with pytest.raises(InputError, match="half of a surrogate pair"):
         parse_published(json.dumps(entries).encode(), "r.json")
 
 
@@ -176,7 +176,7 @@ def test_a_manifest_of_endless_numbers(tmp_path: Path, changes: dict[str, Any]) 
     (tmp_path / MANIFEST).write_text(json.dumps(sound))
     assert read_manifest(tmp_path) is not None
     (tmp_path / MANIFEST).write_text(json.dumps({**sound, **changes}))
-    with pytest.raises(InputError, match="is no manifest"):
+    with pytest.raises(InputError, match="is not a manifest"):
         read_manifest(tmp_path)
 
 
@@ -306,7 +306,7 @@ def test_a_journal_of_a_longer_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(200))
     body = HEADER.pack(MAGIC, 2**60, 0)
     journal_path(path).write_bytes(body + CHECKSUM.pack(zlib.crc32(body)))
-    with pytest.raises(InputError, match=r"is no journal of f\.h5"):
+    with pytest.raises(InputError, match=r"is not the journal of f\.h5"):
         read_journal(path)
 
 

@@ -108,19 +108,31 @@ def test_long_journal_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: 
     with open(journal_path(path), "wb") as file:
         file.truncate(MOST_JOURNAL_BYTES + 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match="is no journal"):
+    with pytest.raises(InputError, match="is not the journal"):
         read_journal(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 2**10
 
 
-def test_links_in_an_index(world: World) -> None:
+def test_links_in_an_index(world: World, caplog: pytest.LogCaptureFixture) -> None:
     write_features(Path("f.h5"), [40])
     space = JointSpace(ToyEncoder())
     folder = index_folder(Path("f.h5"))
     with FeatureFile("f.h5") as features:
         folder.mkdir()
         (folder / MANIFEST).symlink_to(Path("keys").absolute())
-        assert find_index(features, space) is None
+        for plant, what in ((None, "is a link"), (os.mkfifo, "is a named pipe")):
+            if plant is not None:
+                (folder / MANIFEST).unlink()
+                plant(folder / MANIFEST)
+            caplog.clear()
+            assert find_index(features, space) is None
+            assert find_index(features, space) is None
+            assert [
+                f"{what}, expected a file of amr's own; searched" in each for each in caplog.messages
+            ] == [True]
+            with pytest.raises(InputError, match=what):
+                build_index(features, space)
+        (folder / MANIFEST).unlink()
         segment_path(folder, 0).symlink_to(Path("keys").absolute())
         with pytest.raises(InputError, match="is a link"):
             build_index(features, space)

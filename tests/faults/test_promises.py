@@ -52,7 +52,7 @@ def test_a_folder_of_files_is_gone_on_with(world: World, folder: str) -> None:
     files[1].write_bytes(b"a label that was corrected by hand")
     seen = world.amr(*command, "--resume")
     assert seen.code == 3
-    assert f"{files[1]}: holds something else than this command writes" in seen.text
+    assert f"{files[1]}: holds something other than this command writes" in seen.text
     assert files[1].read_bytes() == b"a label that was corrected by hand"
 
 
@@ -100,7 +100,7 @@ def test_an_import_and_a_merge_are_gone_on_with(world: World, way: str) -> None:
     Path("f.h5").rename("f.h5.part")
     seen = world.amr(*command)
     assert seen.code == 3
-    assert "hint: --resume goes on with it" in seen.text
+    assert "hint: --resume continues it" in seen.text
     assert world.amr(*command, "--resume").code == 0
     found = contents("f.h5")
     assert sorted(map(str, found["audio/id"])) == sorted(map(str, whole["audio/id"]))  # type: ignore[call-overload]
@@ -113,8 +113,9 @@ def test_what_goes_on_after_a_forced_run_is_said(world: World) -> None:
     work = start("extract", "audio", "-o", "f.h5", "--force", *slow)
     wait_for(lambda: bool(ids_in("f.h5.part")))
     work.send_signal(signal.SIGTERM)
-    assert "hint: what is finished is kept; the same command with --resume in place of --force goes on" in (
-        end(work).text
+    assert (
+        "hint: what is finished is kept; repeat the command with --resume in place of --force to continue"
+        in (end(work).text)
     )
     assert world.extract("audio", "-o", "f.h5", "--resume").code == 0
 

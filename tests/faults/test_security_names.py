@@ -44,7 +44,7 @@ def features_named(path: Path, name: object) -> Path:
 
 @pytest.mark.parametrize("name", [*MODULE_NAMES, 7, None, ["yamnet"]])
 def test_features_do_not_name_code(tmp_path: Path, name: object) -> None:
-    with pytest.raises(InputError, match="is no encoder's name"):
+    with pytest.raises(InputError, match="is not the name of an encoder"):
         open_features(features_named(tmp_path / "f.h5", name))
 
 
@@ -65,7 +65,7 @@ def test_nothing_beside_the_data_is_imported(tmp_path: Path, amr: Amr, hostile_m
     features_named(tmp_path / "f.h5", "hostile_encoder:Encoder")
     done = amr("predict", "--query", "rain", "f.h5")
     assert done.returncode == 3, done.stderr
-    assert "is no encoder's name" in done.stderr
+    assert "is not the name of an encoder" in done.stderr
     assert not hostile_module.exists()
     assert "hostile_encoder" not in sys.modules
 

@@ -118,7 +118,7 @@ def test_systems_differ_where_they_say_so() -> None:
         ({"abbreviation": "12345678901"}, "has 11 characters, 10 are allowed"),
         ({"lastname": "van Doe"}, "part of file names"),
         ({"institute": "../UNI"}, "part of file names"),
-        ({"email": "jo at example"}, "no e-mail address"),
+        ({"email": "jo at example"}, "not an e-mail address"),
         ({"corresponding": "no"}, "exactly one author"),
         ({"recall1@0.7": "73,08"}, "expected a number from 0 to 100"),
         ({"recall1@0.7": "101"}, "expected a number from 0 to 100"),
@@ -166,7 +166,7 @@ def test_output_has_windows_in_order_and_no_scores() -> None:
     [
         (TRACKS[:1], "1 of 2 queries of the evaluation list are not answered: 'dcase2026_evaluation_q002'"),
         ([*TRACKS, TRACKS[0]], "is answered twice"),
-        ([*TRACKS, replace(TRACKS[0], qid="x")], "are to no query of the evaluation list, the first is 'x'"),
+        ([*TRACKS, replace(TRACKS[0], qid="x")], "belong to no query of the evaluation list, the first is"),
         (
             [TRACKS[0], replace(TRACKS[1], windows=[])],
             "a.jsonl:2: qid 'dcase2026_evaluation_q002' has no window",

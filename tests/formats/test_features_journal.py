@@ -52,7 +52,7 @@ CUT_INSIDE_A_PAGE = [
 ]
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150)
 @given(operations)
 @example(CUT_INSIDE_A_PAGE)
 def test_is_a_plain_file_that_changes_by_commits(

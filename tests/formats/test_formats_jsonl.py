@@ -109,7 +109,7 @@ ids = st.one_of(st.integers(), st.text(min_size=1))
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     ids, st.text(), st.text(min_size=1), st.lists(st.tuples(finite, finite)), st.dictionaries(st.text(), ids)
 )

@@ -105,7 +105,7 @@ def test_rejections_alone_claim_nothing(file: LabelFile) -> None:
     file.change(add=Label("wood", "an axe", 1.0, 2.0))
     notices = Notices()
     assert [each.vid for each in read_annotations(file.path, notices)] == ["wood"]
-    assert "line of rejected moments alone, passed over" in "".join(notices.lines())
+    assert "line of rejected moments alone, skipped" in "".join(notices.lines())
     assert read_truth(file.path).columns.vids == ["wood"]
     assert [track.vid for track in read_tracks(str(file.path), None, notices)] == ["wood"]
 
@@ -121,7 +121,7 @@ def test_wrong_rejections_are_refused(file: LabelFile, rejected: str) -> None:
 
 @pytest.mark.parametrize("end_s", [2.0, 1.0, float("nan"), float("inf")])
 def test_what_is_no_moment_is_refused(file: LabelFile, end_s: float) -> None:
-    with pytest.raises(InputError, match="no moment"):
+    with pytest.raises(InputError, match="not a moment"):
         file.change(add=Label("street", "q", 2.0, end_s))
     assert not file.path.exists()
 

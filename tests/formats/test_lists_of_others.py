@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,96 @@ def test_annotations_and_queries_as_lines_arrays_and_with_remarks(text: str, tmp
     assert [(each.qid, each.query, each.vid) for each in found] == [(1, "a dog", "x"), ("b", "é", "y")]
     queries = list(parse_queries(io.BytesIO(text.encode()), "list"))
     assert [(each.qid, each.text, each.vid) for each in queries] == [(1, "a dog", "x"), ("b", "é", "y")]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1,a dog\n2,a cat\n", "is a table without a header"),
+        ("a.wav;a dog\n", "is a table without a header"),
+        ("7\ta dog\n", "is a table without a header"),
+        ("qid|query\n1|a dog\n", "separated by something else"),
+        ("| qid | query |\n|---|---|\n| 1 | a dog |\n", "separated by something else"),
+        ("qid   query\n1     a dog\n", "separated by something else"),
+        ("[queries]\nfirst = a dog\n", "is a setting"),
+        ('queries = ["a dog"]\n', "is a setting"),
+        ("1\n00:00:01,000 --> 00:00:02,000\na dog\n", "holds no word"),
+        ("a title\n00:00:01.000 --> 00:00:02.000\na dog\n", "is a subtitle"),
+        ("%PDF-1.4\n1 0 obj\n", "is a PDF"),
+        ("PK\x03\x04\x14\0\x06\0", "is a spreadsheet"),
+        ("a dog\n----\na cat\n", "holds no word"),
+        ("\ufeffa dog\n".encode("utf-16-le"), "is UTF-16 text"),
+        ("qid,query\n1,a dog\n".encode("utf-16"), "is UTF-16 text"),
+        ("\ufeff[]\n".encode("utf-16-be"), "is UTF-16 text"),
+        ("qid,query,duration\n1,a dog,NaN\n", "the duration is 'NaN', expected seconds"),
+        ("qid,query,duration\n1,a dog,1_0\n", "the duration is '1_0', expected seconds"),
+    ],
+)
+def test_what_is_no_list_of_queries_is_not_asked_line_by_line(text: str | bytes, says: str) -> None:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(InputError, match=says):
+        list(parse_queries(io.BytesIO(data), "list"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sep=;\nqid;query\n1;a dog, barking\n", ["a dog, barking"]),
+        ('"sep=,"\r\nqid,query\r\n1,a dog\r\n', ["a dog"]),
+        ("1. a dog\n2. a cat\n", ["a dog", "a cat"]),
+        ("- a dog\n\n- a cat\n", ["a dog", "a cat"]),
+        ("• a dog\nfire - crackling\n", ["a dog", "fire - crackling"]),
+        ("a dog\n- far away\n", ["a dog", "- far away"]),
+        ("[laughter]\n2 dogs, barking\n", ["[laughter]", "2 dogs, barking"]),
+    ],
+)
+def test_how_people_write_lists_of_queries(text: str, expected: list[str]) -> None:
+    assert [query.text for query in parse_queries(io.BytesIO(text.encode()), "list")] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "filename,onset,offset,event_label\na.wav,-1,1,dog\n"),
+        ("t.rttm", "SPEAKER a 1 -1 1.5 <NA> <NA> dog <NA> <NA>\n"),
+        ("t.txt", "-1.5\t2.0\tdog\n"),
+        ("t.jsonl", '{"qid":1,"query":"dog","vid":"a","relevant_windows":[[-1,2]]}\n'),
+    ],
+)
+def test_a_negative_start_is_reported_of_every_form(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    notices = Notices()
+    [track] = read_tracks(str(tmp_path / name), None, notices)
+    assert track.windows[0].start_s < 0
+    assert notices.count("window begins before its recording") == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("a.wav,1,2,dog, barking", "has 5 cells, the header has 4"),
+        ("a.wav,1,2,3,4,dog", "has 6 cells, the header has 4"),
+        ("a.wav,1,5,2,5,dog", "has 6 cells, the header has 4"),
+        ("a.wav,1_0,2_0,dog", "start is '1_0', expected seconds"),
+    ],
+)
+def test_a_row_that_does_not_fit_its_header_is_refused(row: str, says: str, tmp_path: Path) -> None:
+    """A comma without quotes would cut a label, or make other times."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"filename,onset,offset,event_label\n{row}\n")
+    with pytest.raises(InputError, match=says):
+        read_tracks(str(path), None, Notices())
+    path.write_text("filename,onset,offset,event_label\na.wav,1,2,dog,, \n")
+    assert len(read_tracks(str(path), None, Notices())) == 1
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_table_with_a_name_in_both_forms_is_of_one_recording(
+    forms: tuple[Any, Any], tmp_path: Path
+) -> None:
+    names = [unicodedata.normalize(form, "Vögel.wav") for form in forms]
+    rows = "".join(f"{name},{at},{at + 1},dog\n" for at, name in enumerate(names))
+    (tmp_path / "t.csv").write_text("filename,onset,offset,event_label\n" + rows)
+    [track] = read_tracks(str(tmp_path / "t.csv"), None, Notices())
+    assert track.vid == names[0].removesuffix(".wav")
+    assert len(track.windows) == 2

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,24 +65,49 @@ class Runner:
     def run(self, line: str, folder: Path, *, terminal: bool = False) -> Ended:
         """Run ``amr ... < FILE > FILE`` in a folder."""
         words, streams = split(line)
+        stdin = str(folder / streams["<"]) if "<" in streams else os.devnull
+        ended = self.call(words[1:], folder, stdin, terminal=terminal and ">" not in streams)
+        if ">" in streams:
+            (folder / streams[">"]).write_bytes(ended.stdout)
+            return Ended(ended.code, b"", ended.stderr)
+        return ended
+
+    def call(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        stdin: str = os.devnull,
+        *,
+        env: Mapping[str, str] | None = None,
+        terminal: bool = False,
+    ) -> Ended:
+        """Run ``amr`` with these words in a folder; ``stdin`` is a file, ``env`` all of the environment."""
         out, err = self._scratch / "stdout", self._scratch / "stderr"
         task = {
-            "argv": words[1:],
+            "argv": list(argv),
             "cwd": str(folder),
-            "stdin": str(folder / streams["<"]) if "<" in streams else os.devnull,
+            "env": environment(self.checkout, self._scratch) if env is None else dict(env),
+            "stdin": stdin,
             "stdout": str(out),
             "stderr": str(err),
-            "terminal": terminal and ">" not in streams,
+            "terminal": terminal,
         }
+        code = self.ask(json.dumps(task))
+        return Ended(code, out.read_bytes(), err.read_bytes())
+
+    def keep(self, data: bytes) -> str:
+        """A file of these bytes, to be the next command's standard input."""
+        path = self._scratch / "stdin"
+        path.write_bytes(data)
+        return str(path)
+
+    def ask(self, task: str) -> int:
+        """The exit code of a task in the form of ``warm.py``, one line of JSON."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.write(task + "\n")
         self._process.stdin.flush()
-        code = self._answer()
-        stdout = out.read_bytes()
-        if ">" in streams:
-            (folder / streams[">"]).write_bytes(stdout)
-            stdout = b""
-        return Ended(code, stdout, err.read_bytes())
+        code: int = self._answer()
+        return code
 
 
 def split(line: str) -> tuple[list[str], dict[str, str]]:

@@ -1,8 +1,8 @@
 """A process that has imported the big libraries once and runs every command line in a fork of itself.
 
-Reads a JSON object a line, {"argv", "cwd", "stdin", "stdout", "stderr", "terminal"}, the streams being files,
-and answers each with the exit code. A fork begins where ``python -m amr`` begins, with its modules loaded.
-With "terminal", standard output of the command is a terminal, and what it shows goes to the file.
+Reads a JSON object a line, {"argv", "cwd", "env", "stdin", "stdout", "stderr", "terminal"}, the streams being
+files, and answers each with the exit code. A fork begins where ``python -m amr`` begins, with its modules
+loaded. With "terminal", standard output of the command is a terminal, and what it shows goes to the file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pty
 import runpy
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,9 @@ def cpu_lines() -> list[str]:
 def become(task: dict[str, Any]) -> None:
     """Go on as the command line; never returns."""
     os.setsid()
+    os.environ.clear()
+    os.environ.update(task["env"])
+    time.tzset()
     os.chdir(task["cwd"])
     for number, key in enumerate(("stdin", "stdout", "stderr")):
         if not (key == "stdout" and task["terminal"]):

@@ -17,7 +17,7 @@ from amr.metrics.oddities import Oddity, find_oddities
 from amr.metrics.official_json import retrieval_block
 from amr.metrics.results import RetrievalScores
 
-quick = settings(deadline=None, max_examples=60, derandomize=True)
+quick = settings(max_examples=60)
 Files = tuple[list[Record], list[Record]]
 
 

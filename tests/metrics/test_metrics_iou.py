@@ -18,7 +18,7 @@ number = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 2.0, math.nan, math.i
 window = st.tuples(number, number).map(list)
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200)
 @given(window, window)
 def test_both_unions_equal_the_oracle(a: list[float], b: list[float]) -> None:
     arrays = np.array(a), np.array(b)

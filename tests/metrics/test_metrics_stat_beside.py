@@ -19,7 +19,7 @@ from amr.metrics.figures import FIGURES, figure_values
 from amr.metrics.mixture import qid_forms
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(evaluations(strange=False), st.sampled_from([0.3, 0.5, 0.7]))
 def test_recall_at_k(files: tuple[list[Record], list[Record]], iou: float) -> None:
     answers, truths = files
@@ -37,7 +37,7 @@ def test_recall_at_k(files: tuple[list[Record], list[Record]], iou: float) -> No
         assert np.mean(best[:, column] >= iou) == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(evaluations(strange=False))
 def test_the_ceiling_is_reached_by_the_truth(files: tuple[list[Record], list[Record]]) -> None:
     _, truths = files
@@ -56,7 +56,7 @@ def test_no_answer_beats_the_ceiling_of_eleven_moments() -> None:
     assert dict(zip(FIGURES, ceiling(np.array([20, 10])), strict=True))["mAP"] == pytest.approx(0.75)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0.0, 0.1, 0.2, 0.55, 0.9, 1.0]) | st.floats(0, 1), st.booleans()),

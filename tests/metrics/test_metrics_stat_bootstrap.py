@@ -36,7 +36,7 @@ def test_student_refuses_what_is_out_of_range(probability: float, degrees: float
         t_quantile(probability, degrees)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1)), min_size=1, max_size=12), st.integers(0, 99))
 def test_resampled_means_are_those_of_the_drawn_queries(queries: list[tuple[int, float]], seed: int) -> None:
     names = sorted({owner for owner, _ in queries})

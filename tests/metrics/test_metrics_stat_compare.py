@@ -17,7 +17,7 @@ from amr.metrics.seeds import seed_scores
 STEPS = st.sampled_from([-2.0, -1.0, -0.25, 0.0, 0.25, 1.0])
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(st.lists(STEPS, min_size=1, max_size=9))
 def test_few_recordings_are_tried_in_every_pattern(differences: list[float]) -> None:
     found = permutation_p(np.array(differences)[:, None], draws=1024, seed=0)

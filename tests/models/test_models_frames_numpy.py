@@ -121,7 +121,7 @@ def require_same(found: WindowAnswers, wanted: WindowAnswers, frames: int) -> No
 
 
 @given(config=configs, lengths=st.lists(st.integers(1, 70), min_size=1, max_size=4), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_numpy_says_what_torch_says(config: NetworkConfig, lengths: list[int], seed: int) -> None:
     network = trained(config, seed)
     items = items_of(lengths, config, seed)
@@ -132,7 +132,7 @@ def test_numpy_says_what_torch_says(config: NetworkConfig, lengths: list[int], s
 
 
 @given(config=configs)
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_its_weights_are_those_of_torchs_network(config: NetworkConfig) -> None:
     assert frame_shapes(config) == shapes_of(build_network(config))
 

@@ -56,7 +56,7 @@ def test_cost_equals_scipys_on_random_and_adversarial_instances(seed: int) -> No
             require_scipys_cost(cost, rng.random((40, targets)) < rng.random())
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.integers(-2, 2), min_size=12, max_size=12),
     mask=st.lists(st.booleans(), min_size=4, max_size=4),

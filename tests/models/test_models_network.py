@@ -94,7 +94,7 @@ def test_am_detr_parts_have_the_published_numbers_of_parameters() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=8, derandomize=True)
+@settings(max_examples=8)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 5)), min_size=1, max_size=5),
     seed=st.integers(0, 999),

@@ -69,7 +69,7 @@ def test_a_moments_score() -> None:
     assert scores[2, 1] == scores[1, 4] == scores[4, 4] == -torch.inf
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(0, 10_000), st.integers(0, 3))
 def test_the_sum_and_the_marginals_are_exact(frames: int, seed: int, padding: int) -> None:
     scores = random_scores(frames + padding, seed, real=frames)

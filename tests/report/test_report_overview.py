@@ -58,7 +58,7 @@ def test_blocks_do_not_matter(cuts: list[int]) -> None:
     assert len(whole) == 6000 // 128 + 1
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     num_samples=st.integers(1, 3000),
     columns=st.integers(1, 20),

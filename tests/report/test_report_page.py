@@ -83,7 +83,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 @given(st.text())
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(max_examples=200)
 def test_any_text_comes_back_and_closes_nothing(text: str) -> None:
     safe = script_safe_json({"x": text})
     assert json.loads(safe) == {"x": text}
@@ -141,7 +141,7 @@ def test_same_cases_same_page() -> None:
 
 
 @given(st.lists(st.floats(0, 1), max_size=600), st.integers(1, 240))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_thinned_curves_keep_their_peak(curve: list[float], points: int) -> None:
     thin = thinned(curve, points)
     assert len(thin) == min(points, len(curve))

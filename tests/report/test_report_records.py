@@ -57,7 +57,7 @@ def test_windows_that_are_no_moments_are_told() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 50)), min_size=2, max_size=2),
 )
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(max_examples=100)
 def test_iou_equals_the_metrics_room(spans: list[tuple[float, float]]) -> None:
     (a, b) = [(start, start + length) for start, length in spans]
     [case] = match_cases([prediction("a", [[*a, 0.5]])], [annotation("a", [list(b)])], Notices())

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from archive_world import DIMENSION, TEXT_DIMENSION, ToyEncoder, identity, wandering, write_features
+from archive_world import ToyEncoder, identity, wandering, write_features
+from random_networks import random_checkpoint
 
 from amr.formats.features.read import FeatureFile
 from amr.formats.queries import Query
-from amr.models.checkpoint import Checkpoint
-from amr.models.detr.network import DetrNetwork
-from amr.models.presets import PRESETS, sized
 from amr.moments import FrameGrid
 from amr.retrieval.archive.index import build_index
 from amr.retrieval.archive.ranking import ArchivePart
@@ -35,22 +31,8 @@ QUERIES = [Query("a dog barks"), Query("rain")]
 
 
 def finder(channels: int = 0) -> TrainedFinder:
-    torch.manual_seed(2)
-    config = replace(
-        sized(PRESETS["am-detr"], audio_dim=DIMENSION, text_dim=TEXT_DIMENSION).network,
-        hidden_dim=16,
-        heads=2,
-        feedforward_dim=32,
-        queries=5,
-        window_frames=WINDOW,
-        max_tokens=4,
-        similarity_channels=channels,
-    )
-    network = DetrNetwork(config)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    model = MomentModel(Checkpoint(config, identity(), weights=network.state_dict()), batch_size=7)
+    checkpoint = random_checkpoint(identity(), window_frames=WINDOW, channels=channels)
+    model = MomentModel(checkpoint, batch_size=7)
     window = WindowFinder(ToyEncoder(), WindowOptions(certain=None, score_centre=15, score_scale=8))
     return TrainedFinder(model, window.sentences, similarity=window)
 

@@ -107,7 +107,7 @@ lengths = st.lists(st.sampled_from([0, 1, 7, 20, 31, 32, 33, 50, 90]), min_size=
     recordings=st.booleans(),
     min_score=st.sampled_from([None, 0.2]),
 )
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(max_examples=12)
 def test_it_is_what_a_search_of_every_recording_finds(
     files: list[list[int]], top: int, recordings: bool, min_score: float | None
 ) -> None:
@@ -210,7 +210,7 @@ def test_a_search_ends_where_few_are_likely_to_be_missing(
 
 
 @given(seed=st.integers(0, 1000), weight=st.floats(0.5, 30.0))
-@settings(deadline=None, max_examples=5, derandomize=True)
+@settings(max_examples=5)
 def test_no_score_is_above_its_bound(seed: int, weight: float) -> None:
     rng = np.random.default_rng(seed)
     with TemporaryDirectory() as name:
@@ -258,7 +258,7 @@ def test_rows_of_some_recordings() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(max_examples=20)
 def test_a_likely_score_is_below_the_bound_and_rises_with_what_spreads(seed: int) -> None:
     rng = np.random.default_rng(seed)
     bound = ScoreBound(12.0, -2.0, 0.04, WINDOW)

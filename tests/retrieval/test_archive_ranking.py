@@ -146,7 +146,7 @@ def test_the_curve_is_the_sum_that_the_docs_say(feats: Path, opened: list[Featur
 
 
 @given(st.lists(st.integers(0, 6), max_size=8), st.integers(0, 99))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
     start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     similarity, cosine = np.random.default_rng(seed).normal(size=(2, start[-1])).astype(np.float32)
@@ -164,7 +164,7 @@ def test_a_recordings_level_is_its_own(lengths: list[int], seed: int) -> None:
 
 
 @given(st.integers(1, 40), st.integers(0, 99))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_recordings_are_ranked_by_the_level_that_is_in_a_calibrated_networks_scores(
     frames: int, seed: int
 ) -> None:

@@ -102,7 +102,7 @@ def test_one_recording_keeps_the_querys_id(tmp_path: Path) -> None:
     half_foot=st.floats(0.5, 5.5),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150)
 def test_smoothing_all_at_once_is_smoothing_each_alone(
     lengths: list[int], half_foot: float, seed: int
 ) -> None:
@@ -120,14 +120,14 @@ def test_smoothing_all_at_once_is_smoothing_each_alone(
 
 
 @given(st.lists(st.integers(-5, 5), max_size=9), st.integers(1, 12))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_best_of_is_the_head_of_the_sorted_list(values: list[int], count: int) -> None:
     array = np.array([*values, -np.inf], dtype=np.float32)
     assert sorted(array[best_of(array, count)]) == sorted(sorted(values, reverse=True)[:count])
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=9))
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_united_ranges_hold_the_same_frames_and_do_not_touch(pairs: list[tuple[int, int]]) -> None:
     ranges = [range(start, start + length) for start, length in pairs]
     result = united(ranges)
@@ -166,7 +166,7 @@ def test_an_excerpts_curve_is_exact_where_it_was_heard() -> None:
     scores=st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=400),
     top=st.integers(1, 7),
 )
-@settings(deadline=None, max_examples=30, derandomize=True)
+@settings(max_examples=30)
 def test_ranking_as_one_goes_is_ranking_at_the_end(scores: list[list[int]], top: int) -> None:
     records = [
         Prediction(str(n), "q", f"v{n}", [[0.0, 1.0, score / 10] for score in sorted(row, reverse=True)])

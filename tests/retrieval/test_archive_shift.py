@@ -36,7 +36,7 @@ def inner(moments: list[Moment], duration_s: float) -> list[Moment]:
 
 
 @given(shift=st.integers(1, 400), seed=st.integers(0, 50))
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(max_examples=40)
 def test_the_window_shifts_by_whole_frames_exactly(shift: int, seed: int) -> None:
     """The same frames in another order of background and events: the event stands elsewhere, and nothing else
     changes. (Frames that are cut away may be the loudest, or move the median: then the threshold moves.)"""
@@ -105,7 +105,7 @@ def hear(events: list[tuple[int, int]], shift: int, total: int, rng: np.random.G
     seed=st.integers(0, 1000),
 )
 @example(gaps=[6, 59], lengths=[29, 5, 5, 5, 5], shift=5, seed=5)  # whole, and seen shorter than its piece
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300)
 def test_moments_are_found_once_wherever_windows_fall(
     gaps: list[int], lengths: list[int], shift: int, seed: int
 ) -> None:

@@ -57,5 +57,5 @@ def test_examples_pull_and_push_and_without_words_they_are_all() -> None:
 
 
 def test_nothing_says_nothing() -> None:
-    with pytest.raises(InputError, match="no words and no accepted example"):
+    with pytest.raises(InputError, match="a query or an accepted example"):
         learn_meaning(None, [], [np.ones((1, AXES), dtype=np.float32)])

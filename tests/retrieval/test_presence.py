@@ -50,7 +50,7 @@ def test_corrected_scores_are_right_as_often_as_they_say(share: float) -> None:
     st.floats(-8, 8),
     st.sampled_from([1e-6, 1e-3, 0.1, 0.3, 0.5, 0.9, 1.0]) | st.floats(0.001, 1),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_order_stays(slope: float, shift: float, share: float) -> None:
     corrected = Presence(Curve(1.2, 0.5), Curve(slope, shift)).corrected(SCORES, share)
     assert np.all((corrected >= 0) & (corrected <= 1))
@@ -84,7 +84,7 @@ def test_shares(given_: str | float | None, share: str | float | None) -> None:
 
 @pytest.mark.parametrize("wrong", ["0", "-0.1", "1.01", "nan", "inf", "1 %", "half", ""])
 def test_what_is_no_share(wrong: str) -> None:
-    with pytest.raises(UsageError, match="no share of present questions"):
+    with pytest.raises(UsageError, match="not a share of present queries"):
         checked_share(wrong)
 
 

@@ -47,7 +47,7 @@ options = st.builds(
     gap_s=st.floats(0, 5),
     min_length_s=st.floats(0, 30),
 )
-relaxed = settings(deadline=None, derandomize=True, max_examples=150)
+relaxed = settings(max_examples=150)
 
 
 def grid_of(curve: Float32Array, hop_s: float = 0.48, window_s: float = 0.975) -> FrameGrid:

@@ -108,7 +108,7 @@ def test_a_foreign_page_keeps_no_sound(page: Page) -> None:
     form = client(page).post("/sounds.json", data=KEEP)  # what a page may send without being asked
     assert (form.status_code, form.json()["error"]) == (
         400,
-        "the request's content-type is to be application/json",
+        "the content-type of the request must be application/json",
     )
     assert list(page.labels.path.parent.glob("*.sound")) == []
 

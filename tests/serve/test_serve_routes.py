@@ -163,12 +163,12 @@ def test_filters(client: TestClient, parameters: dict[str, str], vids: set[str])
 @pytest.mark.parametrize(
     ("parameters", "what"),
     [
-        ({"q": "x", "top": "0"}, "top: '0' is no number from 1 to 200"),
-        ({"q": "x", "top": "201"}, "no number"),
-        ({"q": "x", "top": "1e3"}, "no number"),
-        ({"q": "x", "from": "yesterday"}, "from: 'yesterday' is no day, as 2024-06-11 is"),
+        ({"q": "x", "top": "0"}, "top: '0' is not a number from 1 to 200"),
+        ({"q": "x", "top": "201"}, "not a number"),
+        ({"q": "x", "top": "1e3"}, "not a number"),
+        ({"q": "x", "from": "yesterday"}, "from: 'yesterday' is not a date such as 2024-06-11"),
         ({"q": "x" * 501}, "longer than 500 characters"),
-        ({"q": [f"q{n}" for n in range(21)]}, "21 questions are more than 20"),
+        ({"q": [f"q{n}" for n in range(21)]}, "21 queries are more than 20"),
     ],
 )
 def test_what_cannot_be_asked_is_said(client: TestClient, parameters: dict[str, object], what: str) -> None:

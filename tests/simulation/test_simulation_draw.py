@@ -119,7 +119,7 @@ def test_the_recipes_figures_hold_against_the_recipes_themselves(
         assert distance.max() < 1.63 * np.sqrt(2 / 4900)  # Kolmogorov-Smirnov, 1 %
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 999), length_s=st.floats(0.1, 9.0), share=st.sampled_from([0.02, 0.3, 1.0]))
 def test_a_crop_lies_in_its_clip_and_is_never_silent(seed: int, length_s: float, share: float) -> None:
     rng = np.random.default_rng(seed)
@@ -131,7 +131,7 @@ def test_a_crop_lies_in_its_clip_and_is_never_silent(seed: int, length_s: float,
     assert sounding[round(start_s * 50) : int((start_s + length_s) * 50 + 1)].any()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 999), length_s=st.floats(0.1, 40.0), fade_s=st.sampled_from([0.0, 0.01, 0.2]))
 def test_a_moment_is_filled_without_a_gap_or_a_shred(seed: int, length_s: float, fade_s: float) -> None:
     rng = np.random.default_rng(seed)
@@ -156,7 +156,7 @@ DECLARATIONS = st.sampled_from(
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(seed=SEEDS, declared=DECLARATIONS)
 def test_what_holds_of_every_scene(seed: int, declared: Declaration) -> None:
     banned = frozenset({"label1", "label2"})
@@ -182,7 +182,7 @@ def test_what_holds_of_every_scene(seed: int, declared: Declaration) -> None:
             assert all(b[0] >= a[1] for a, b in pairwise(annotation.windows))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(seed=SEEDS)
 def test_a_sequence_never_overlaps(seed: int) -> None:
     declared = Declaration(duration_s=fixed(60.0), gap_s=parse_distribution("exponential:1", ""))
@@ -200,7 +200,7 @@ def test_a_scene_hangs_on_nothing_but_itself() -> None:
         assert draw_scenes(clips, beds, declared, DrawSettings(seed=6, count=count)) != whole
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(size=st.integers(0, 50), parts=st.integers(1, 9))
 def test_parts_in_order_are_the_whole(size: int, parts: int) -> None:
     items = list(range(size))

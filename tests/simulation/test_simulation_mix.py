@@ -62,7 +62,7 @@ def sounds(seed: int, lengths: list[int]) -> tuple[PlacedSound, list[PlacedSound
     return background, [sound(n, int(rng.integers(380)), float(rng.uniform(-5, 5))) for n in lengths]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), lengths=st.lists(st.integers(1, 300), max_size=3))
 def test_peak_law_is_the_generators_sample_for_sample(seed: int, lengths: list[int]) -> None:
     background, foregrounds = sounds(seed, lengths)
@@ -70,7 +70,7 @@ def test_peak_law_is_the_generators_sample_for_sample(seed: int, lengths: list[i
     np.testing.assert_array_equal(mix("peak", background, foregrounds), expected)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), lengths=st.lists(st.integers(1, 300), max_size=3))
 def test_power_law_is_the_papers(seed: int, lengths: list[int]) -> None:
     background, foregrounds = sounds(seed, lengths)
@@ -78,7 +78,7 @@ def test_power_law_is_the_papers(seed: int, lengths: list[int]) -> None:
     np.testing.assert_allclose(mixed, slow_power(background, foregrounds), atol=2e-6)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), lengths=st.lists(st.integers(1, 300), max_size=3))
 def test_a_mixture_never_clips_and_its_sources_stay_as_they_were(seed: int, lengths: list[int]) -> None:
     background, foregrounds = sounds(seed, lengths)

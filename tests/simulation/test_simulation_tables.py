@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,9 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("file,captions\n", "clips.csv", "no row"),
         ("file,file\n", "clips.csv:1", "twice in the header"),
         ("file,captions\na.wav\n", "clips.csv:2", "has 1 fields"),
-        ("file,captions\na.wav,x\na.wav,y\n", "clips.csv:3", "stands here and at"),
-        ("file,captions\n./a.wav,x\na.wav,y\n", "clips.csv:3", "stands here and at"),
+        ("file,captions\na.wav,x\na.wav,y\n", "clips.csv:3", "is here and at"),
+        ("file,captions\n./a.wav,x\na.wav,y\n", "clips.csv:3", "is here and at"),
+        ("file,captions\nVo\u0308gel.wav,x\nV\u00f6gel.wav,y\n", "clips.csv:3", "is here and at"),
         ("file,captions\n,x\n", "clips.csv:2", "names no file"),
         ("file,captions\n../a.wav,x\n", "clips.csv:2", "outside its source folder"),
         ("file,captions\n/etc/passwd,x\n", "clips.csv:2", "outside its source folder"),
@@ -153,3 +155,16 @@ def test_splits_by_hash_keep_recordings_together_and_sizes_about_7_1_2(tmp_path:
     shares = {name: sum(split_of(row) == name for row in rows) / 4000 for name in ("train", "val", "test")}
     assert shares == pytest.approx({"train": 0.7, "val": 0.1, "test": 0.2}, abs=0.03)
     assert [split_of(row) for row in reversed(rows)] == [split_of(row) for row in rows][::-1]
+
+
+@pytest.mark.parametrize("name", [b"x\x1b[31m.wav", b"new\nline.wav", b"back\\slash.wav", b"\xff.wav"])
+def test_a_name_that_no_recipe_can_hold_does_not_end_a_folder(
+    tmp_path: Path, name: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"RIFF")
+    _, rows = read_sources(tmp_path, {})
+    assert [row.path for row in rows] == ["a.wav"]
+    [said] = caplog.messages
+    assert said.isprintable()
+    assert "no recipe can hold this name" in said

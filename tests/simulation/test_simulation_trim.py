@@ -31,7 +31,7 @@ def slow_bounds(samples: Float32Array, rule: TrimRule) -> tuple[int, int]:
 LEVELS = st.lists(st.sampled_from([0.0, 1e-4, 0.03, 0.2, 1.0]), min_size=1, max_size=12)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(levels=LEVELS, rest=st.integers(0, 49), keep_rest=st.booleans(), below=st.sampled_from([5.0, 20.0]))
 def test_bounds_are_those_of_the_loop(levels: list[float], rest: int, keep_rest: bool, below: float) -> None:
     rng = np.random.default_rng(len(levels))
@@ -41,7 +41,7 @@ def test_bounds_are_those_of_the_loop(levels: list[float], rest: int, keep_rest:
     assert trim_bounds(samples, RATE_HZ, rule) == slow_bounds(samples, rule)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(seconds=st.floats(0.1, 5.0), seed=st.integers(0, 99))
 def test_the_generators_rule_keeps_whole_seconds(seconds: float, seed: int) -> None:
     samples = np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ)).astype(np.float32)

@@ -60,7 +60,7 @@ def test_a_preset_and_a_recipe_that_is_rendered_again(world: Path) -> None:
     again = simulate(world / "b", recipe=made.recipe_path, **sources)
     assert files_of(world / "a") == files_of(world / "b")
     assert again.scenes == made.scenes
-    with pytest.raises(UsageError, match="rendered as it is; drop preset, duration, count, seed"):
+    with pytest.raises(UsageError, match="rendered as it is: leave out preset, duration, count, seed"):
         simulate(world / "c", recipe=made.recipe_path, preset="clotho-moment", duration_s=8, scenes=3, seed=7)
 
 

@@ -59,7 +59,7 @@ def windows_by_hand(count: int, window: int, hop: int) -> list[list[float]]:
     return windows
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(
     st.integers(1, 400), st.integers(1, 60), st.integers(1, 60), st.integers(1, 9),
     st.lists(st.integers(1, 90), min_size=1, max_size=4),
@@ -117,9 +117,7 @@ def test_the_same_frames_whatever_the_cuts_the_batch_and_the_workers(tmp_path: P
         for recording in encode_many(encoder, files, workers=workers, segment_frames=16, batch=batch):
             assert np.allclose(np.concatenate(list(recording)), reference[recording.file.id], atol=1e-6)
             assert recording.duration_s == grid_duration(recording.file.path)
-        seen = [
-            r.file.id for r in encode_many(encoder, files, workers=workers)
-        ]  # untaken frames are passed over
+        seen = [r.file.id for r in encode_many(encoder, files, workers=workers)]  # untaken frames are skipped
         assert seen == [file.id for file in files]
 
 
@@ -196,7 +194,8 @@ def test_a_slow_reader_holds_the_decoder_back(tmp_path: Path, monkeypatch: pytes
     recording = DecodedAhead(file, 48_000)
     blocks = iter(recording)
     first = next(blocks)
-    time.sleep(0.3)
+    wait_for(lambda: recording._blocks.qsize() == 2)
+    time.sleep(0.1)  # it would read on, were it not held back
     assert recording._blocks.qsize() == 2
     assert len(first) + sum(map(len, blocks)) == 120 * 48_000
     assert recording.duration_s == 120.0

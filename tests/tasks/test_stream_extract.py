@@ -68,7 +68,7 @@ def test_what_came_is_readable_before_the_next_comes(world: World) -> Seen:
     seen = end(work)
     assert "no/such.wav: no such file" in seen.text
     assert "audio/recording4.wav: is cut" in seen.text
-    assert "audio/recording0.wav: is there already, passed over" in seen.text
+    assert "audio/recording0.wav: is in the file already, skipped" in seen.text
     assert "passed over (2 times, this is the first)" in seen.text
     world.require_all()
     return seen
@@ -99,7 +99,7 @@ def test_a_pipeline_holds_no_more_the_longer_it_runs(world: World) -> None:
     "signals",
     "SIGTERM while a pipeline waits for names",
     code=143,
-    says="hint: what is finished is kept; the same command goes on",
+    says="hint: what is finished is kept; repeat the command to continue",
     left="everything that was named before",
 )
 def test_sigterm_ends_a_pipeline_that_waits(world: World) -> Seen:
@@ -159,5 +159,5 @@ def test_a_file_of_the_same_name_is_called_by_its_path(world: World, stdin: Stdi
     assert "other/recording1.wav: is called by its path" in seen.text
     assert ids_in("f.h5") == ["recording1", "other/recording1", "recording2"]
     stdin(b"other/recording1.wav\naudio/recording1.wav\n")
-    assert "is there already" in world.extract("-", "-o", "f.h5", "--append").text
+    assert "is in the file already" in world.extract("-", "-o", "f.h5", "--append").text
     assert ids_in("f.h5") == ["recording1", "other/recording1", "recording2"]

@@ -15,13 +15,11 @@ from fault_world import IDS, TESTS, World, end, ids_in, start, write_noise
 from feature_fakes import contents
 from training_world import World as TrainingWorld
 from training_world import command
-from waiting import HANG_S, wait_for
+from waiting import HANG_S, SOON_S, wait_for
 
 from amr.cli.main import run
 from amr.models.checkpoint import read_checkpoint
 
-SOON_S = 60.0
-"""Within two seconds on a machine of one's own; a hang takes ten minutes."""
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 
 
@@ -106,7 +104,7 @@ def free_port() -> int:
     "group",
     "SIGTERM to the first of two processes, while it waits for the other one's share or its first word",
     code=143,
-    says="hint: what is finished is kept; the same command with --resume goes on",
+    says="hint: what is finished is kept; repeat the command with --resume to continue",
     left="both shares; `--resume` with as many processes goes on",
 )
 def test_a_process_that_waits_answers_signals(world: World) -> Seen:

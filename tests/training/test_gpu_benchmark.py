@@ -28,7 +28,7 @@ def test_every_check_holds_and_every_figure_is_given(
     import gpu_right
 
     # One preset each: all six take half a minute.
-    monkeypatch.setattr(gpu_right, "PRESETS", ("am-detr", "best"))
+    monkeypatch.setattr(gpu_right, "PRESETS", ("am-detr", "best", "curves"))
     monkeypatch.setattr(gpu_fast, "PRESETS", ("am-detr",))
     for name, job in gpu_right.CHECKS.items():
         rows = list(job(options))

@@ -14,7 +14,7 @@ from amr.training.draws import key_of, uniform, whole
 from amr.training.order import chunks, epoch_batches, share
 from amr.training.schedule import learning_rate
 
-QUICK = settings(deadline=None, max_examples=50, derandomize=True)
+QUICK = settings(max_examples=50)
 
 
 def test_a_draw_depends_on_its_item_alone() -> None:

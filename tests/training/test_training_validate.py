@@ -106,7 +106,7 @@ def test_absent_queries_count_for_the_curve_only(tmp_path: Path) -> None:
     assert found["R1@0.7"] == 100.0
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=12), st.lists(st.integers(0, 5), min_size=1, max_size=12)
 )

@@ -54,12 +54,14 @@ def local_copy(file: HubFile, variable: str) -> Path:
         if isinstance(found, str):
             return Path(found)
     repository = file.repositories[0]
-    url, hint = hf_hub_url(repository, file.name), f"fetch it by hand, and name its folder with {variable}"
+    url, hint = hf_hub_url(repository, file.name), f"download it by hand, and set its folder in {variable}"
     if is_offline():
-        raise MissingError(f"is not here, and {OFFLINE_VARIABLE} forbids fetching it", where=url, hint=hint)
+        raise MissingError(
+            f"is not on this machine, and {OFFLINE_VARIABLE} forbids downloading it", where=url, hint=hint
+        )
     log.info("fetching %s", url)
     try:
         return Path(hf_hub_download(repository, file.name))
     except Exception as error:  # whatever the transport of the client's version raises
         reason = " ".join(str(error).split())
-        raise MissingError(f"cannot be fetched ({reason})", where=url, hint=hint) from error
+        raise MissingError(f"cannot be downloaded ({reason})", where=url, hint=hint) from error

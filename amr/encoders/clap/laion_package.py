@@ -172,7 +172,7 @@ def fill(model: torch.nn.Module, weights: LaionWeights) -> None:
     state = {name: torch.from_numpy(np.array(values, np.float32)) for name, values in weights.tensors.items()}
     problems = model.load_state_dict(state, strict=False)
     if problems.unexpected_keys:
-        raise MissingError(f"laion-clap has no place for {problems.unexpected_keys[0]}", where=weights.path)
+        raise MissingError(f"laion-clap has no parameter {problems.unexpected_keys[0]}", where=weights.path)
 
 
 def package_model(weights: LaionWeights, device: torch.device) -> torch.nn.Module:

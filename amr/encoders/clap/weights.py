@@ -118,7 +118,7 @@ class ClapWeights(ABC):
         found = (*bpe.encode(GOLDEN_TEXT), *(bpe.numbers[mark] for mark in self.marks))
         if words == self.real_words and found != self.golden_numbers:
             raise InputError(
-                f"the tokeniser gives {GOLDEN_TEXT!r} other numbers than {self.language_model} does",
+                f"the tokeniser encodes {GOLDEN_TEXT!r} in another way than {self.language_model} does",
                 where=vocabulary,
             )
         return bpe

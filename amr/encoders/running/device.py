@@ -23,5 +23,7 @@ def choose_device(name: str) -> str:
         return "cuda" if count else "cpu"
     number = int(name[5:] or 0)
     if number >= count:
-        raise MissingError(f"{name}: this machine has {count} GPUs that torch can use", where="--device")
+        raise MissingError(
+            f"{name} does not exist: this machine has {count} GPUs that torch can use", where="--device"
+        )
     return name

@@ -200,7 +200,7 @@ def require_unchanged(path: Path, before: FileState) -> None:
         return
     grown = f"{before.size_bytes} bytes at first, {now.size_bytes} at the end"
     raise InputError(
-        f"changed while it was read ({grown if now.size_bytes != before.size_bytes else 'written anew'})",
+        f"changed while it was read ({grown if now.size_bytes != before.size_bytes else 'rewritten'})",
         where=path,
         hint="give it again when it is complete",
     )

@@ -66,7 +66,7 @@ class YamnetEncoder:
         self, *, hop_s: float | None = None, device: str = "cpu", normalisation: str = DESCRIPTION
     ) -> None:
         if normalisation not in (DESCRIPTION, "none"):
-            raise UsageError(f"yamnet knows no samples that were made {normalisation!r}")
+            raise UsageError(f"yamnet does not know the normalisation {normalisation!r}")
         self.framing = choose_framing(hop_s)
         self.device_name = device
         self.normalisation = normalisation

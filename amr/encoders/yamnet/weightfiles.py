@@ -24,7 +24,7 @@ def read_sums(folder: Path) -> dict[str, str]:
     """sha256 of each weight file, by name, as the converter recorded them."""
     path = folder / SUMS_NAME
     if not path.exists():
-        raise MissingError("the embedded weights are not here", where=path, hint="reinstall amr")
+        raise MissingError("the embedded weights are missing", where=path, hint="reinstall amr")
     pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines())
     return {name: digest for digest, name in pairs}
 

@@ -1,7 +1,7 @@
 """Audacity's label tracks: a text file a recording, a label a line, ``start TAB end TAB text`` in seconds.
 
 The file's name says which recording is meant. Lines that begin with a backslash hold a label's frequency
-range and are passed over (Audacity manual, "Importing and Exporting Labels").
+range and are skipped (Audacity manual, "Importing and Exporting Labels").
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def iter_labels(text: str, name: str) -> Iterator[tuple[str, Window, str]]:
         parts = line.split("\t", 2)
         if len(parts) < 2:
             raise InputError(
-                f"{line[:60]!r} is no label",
+                f"{line[:60]!r} is not a label",
                 where=where,
                 hint="Audacity's form is: start, tab, end, tab, text, as Export Labels writes it",
             )

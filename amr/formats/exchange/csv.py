@@ -98,9 +98,12 @@ def parse(text: str, name: str, vid: str = "", notices: Notices | None = None) -
     for number, row in rows:
         cells = {column: row[place] if place < len(row) else "" for column, (place, _) in places.items()}
         where = f"{name}:{number}"
+        if any(cell.strip() for cell in row[len(header[1]) :]):
+            hint = "a cell that holds what separates cells stands in quotes"
+            raise InputError(f"has {len(row)} cells, the header has {len(header[1])}", where=where, hint=hint)
         if not any(cells[column].strip() for column in EVENT):
             if notices is not None:
-                notices.add("row without an event, passed over", where)
+                notices.add("row without an event, skipped", where)
             continue
         if "vid" in cells:
             cells["vid"] = as_written(cells["vid"])
@@ -141,7 +144,7 @@ def add_row(
     """Put one row's window into its track."""
     vid, query = cells["vid"], as_written(cells["query"].strip())
     if not vid.strip() or not query:
-        raise InputError("a row without a recording or without a text", where=where)
+        raise InputError("the row has no recording or no text", where=where)
     start_s, end_s = seconds(cells["start_s"], "start", where), seconds(cells["end_s"], "end", where)
     if cells.get("in_file_s", "").strip() and "vid" in places:  # of several files, one after the other
         in_file_s = seconds(cells["in_file_s"], "file offset", where)

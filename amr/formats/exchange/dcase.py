@@ -56,7 +56,7 @@ def answers_in_order(tracks: Sequence[Track], queries: Sequence[Query], name: st
     if extra:
         first = next(track for track in tracks if track.qid in extra)
         raise InputError(
-            f"{len(extra)} answers are to no query of the evaluation list, the first is {first.qid!r}",
+            f"{len(extra)} predictions belong to no query of the evaluation list, the first is {first.qid!r}",
             where=first.where,
         )
     return [checked_answer(by_qid[query.qid], query) for query in queries]

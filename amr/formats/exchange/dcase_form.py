@@ -169,7 +169,7 @@ def check_form(form: SubmissionForm, name: str) -> None:
         raise InputError("exactly one author is corresponding = yes", where=name)
     for author in form.authors:
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", author["email"]):
-            raise InputError(f"{author['email']!r} is no e-mail address", where=name)
+            raise InputError(f"{author['email']!r} is not an e-mail address", where=name)
     for number, system in enumerate(form.systems, start=1):
         for key, (high, whole) in NUMBERS.items():
             number_in(system[key], f"system {number}: {key!r}", name, high, whole)

@@ -100,9 +100,9 @@ def form_of(source: str) -> str:
     ending = Path(source).suffix.lower()
     if ending not in ENDINGS:
         raise UsageError(
-            f"the ending {ending!r} does not say what the file is",
+            f"the ending {ending!r} does not tell the form of the file",
             where=source,
-            hint=f"say it with --from {'|'.join(READABLE)}",
+            hint=f"name the form with --from {'|'.join(READABLE)}",
         )
     return ENDINGS[ending]
 
@@ -112,11 +112,21 @@ def read_tracks(source: str, form: str | None, notices: Notices) -> list[Track]:
 
     Args:
         form: one of :data:`READABLE`; None: what the content says, or else the ending.
+        notices: counts what is strange about the moments.
 
     Raises:
         UsageError: neither content nor ending says the form.
         InputError: the file is not of that form.
     """
+    tracks = parse_tracks(source, form, notices)
+    for track in tracks:
+        for _ in filter(lambda window: window.start_s < 0, track.windows):
+            notices.add("window begins before its recording", track.where)
+    return tracks
+
+
+def parse_tracks(source: str, form: str | None, notices: Notices) -> list[Track]:
+    """The tracks as the file has them; see :func:`read_tracks`."""
     name = display_name(source)
     with open_input(source) as file:
         head = file.read(HEAD_BYTES)

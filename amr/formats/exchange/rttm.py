@@ -52,7 +52,7 @@ def written(text: str, unfit: str) -> str:
 
 
 def parse(text: str, name: str) -> list[Track]:
-    """The tracks of a file; lines of other kinds than ``SPEAKER`` are passed over as the form wants it.
+    """The tracks of a file; lines of other kinds than ``SPEAKER`` are skipped as the form wants it.
 
     Raises:
         InputError: a line has too few fields, or a time is wrong.

@@ -84,14 +84,12 @@ def jsonl_track(record: dict[str, Any], where: str, notices: Notices) -> Track:
     good = [window for window in windows if is_moment(window.start_s, window.end_s)]
     for _ in range(len(windows) - len(good)):
         notices.add("window of no length, inverted or not a number, left out", where)
-    for _ in filter(lambda window: window.start_s < 0, good):
-        notices.add("window begins before its recording", where)
     for _ in range(sum(not is_score(window.score) for window in good)):
-        notices.add("score is no finite number, left out", where)
+        notices.add("score is not a finite number and is left out", where)
     good = [window if is_score(window.score) else Window(*window[:2]) for window in good]
     duration_s = known.duration_s
     if duration_s is not None and not math.isfinite(duration_s):
-        notices.add("'duration' is no finite number, left out", where)
+        notices.add("'duration' is not a finite number and is left out", where)
         duration_s = None
     path = known.extra.get("path")
     return Track(
@@ -231,7 +229,7 @@ def seconds(text: str, what: str, where: str, unit: str = "seconds") -> float:
         InputError: it is not a finite number.
     """
     try:
-        value = float(text.strip().replace(",", "."))
+        value = float("nan" if "_" in text else text.strip().replace(",", "."))  # 1_0 is ten in Python alone
     except ValueError:
         value = float("nan")
     if not abs(value) < float("inf"):

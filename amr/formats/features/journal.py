@@ -81,7 +81,7 @@ def read_journal(path: Path) -> tuple[int, Pages] | None:
 
 
 def foreign_journal(path: Path) -> InputError:
-    what = f"is no journal of {path.name} beside it"
+    what = f"is not the journal of {path.name} beside it"
     return InputError(what, where=journal_path(path), hint="remove it if it came from elsewhere")
 
 

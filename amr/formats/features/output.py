@@ -51,7 +51,7 @@ def choose_file(target: Path, begin: Begin) -> Path:
         raise InputError(
             f"an interrupted run left {part}",
             where=target,
-            hint="--resume goes on with it, --force begins anew",
+            hint="--resume continues it, --force starts again",
         )
     if begin is Begin.APPEND and part.exists():
         raise InputError(
@@ -90,7 +90,9 @@ def open_feature_output(
         writer = FeatureWriter(path, identity_json=identity_json)
         try:
             if writer.store != store:
-                raise InputError(f"stores {writer.store}, asked for {store}", where=path, hint="use --store")
+                raise InputError(
+                    f"stores {writer.store}, but --store asks for {store}", where=path, hint="use --store"
+                )
             yield writer
             writer.commit()
         except BaseException as error:

@@ -68,7 +68,9 @@ class FeatureFile(FeatureReader):
                 if before == commit_state(self.path):
                     raise
             time.sleep(0.002 * (attempt + 1))
-        raise InputError("changes all the time, it cannot be read now", where=self.path)
+        raise InputError(
+            "keeps changing while it is read; try again when no program writes to it", where=self.path
+        )
 
     def _open(self, state: tuple[object, ...]) -> bool:
         """Whether the file was opened in ``state``, and not while a writer went on from there.
@@ -136,7 +138,7 @@ class FeatureFile(FeatureReader):
         index = dict(zip(self.ids, range(len(self.ids)), strict=True))
         if len(index) < len(self.ids):
             double = next(i for row, i in enumerate(self.ids) if index[i] != row)
-            raise InputError(f"recording {double!r} is there twice", where=self.path)
+            raise InputError(f"recording {double!r} is in the file twice", where=self.path)
         return index
 
     @cached_property
@@ -237,8 +239,8 @@ class FeatureFile(FeatureReader):
                 raise self._changed(index)
 
     def _changed(self, index: int) -> InputError:
-        what = f"recording {self.ids[index]!r} is damaged: its checksum is another"
-        return InputError(what, where=self.path, hint="extract it once more")
+        what = f"recording {self.ids[index]!r} is damaged: its checksum does not match"
+        return InputError(what, where=self.path, hint="extract it again")
 
     @property
     def columns(self) -> CheckedColumns:
@@ -274,8 +276,7 @@ class FeatureFile(FeatureReader):
         return float(self.durations_s[self._find(recording_id)])
 
     def source(self, recording_id: str) -> str:
-        index: int = self._find(recording_id)
-        return self.sources[index]
+        return str(self.sources[self._find(recording_id)])
 
     @cached_property
     def folder(self) -> str:

@@ -106,5 +106,5 @@ def require_each_source_once(parts: Sequence[FeatureReader]) -> None:
                     raise InputError(
                         f"recording {name!r}, from {source}, is in {parts[other.part].name} as {other.id!r}",
                         where=part.name,
-                        hint="extract all parts anew, each with the whole archive named",
+                        hint="extract all parts again, and name the whole archive for each",
                     )

@@ -144,7 +144,7 @@ class FeatureWriter:
         """
         check_id(recording_id, source or self.path)
         if recording_id in self.sources:
-            raise InputError(f"recording {recording_id!r} is there already", where=self.path)
+            raise InputError(f"recording {recording_id!r} is in the file already", where=self.path)
         recording = RecordingWriter(self, source or recording_id)
         try:
             yield recording
@@ -180,7 +180,10 @@ class FeatureWriter:
         if query in self._queries:
             return
         if not (np.all(np.isfinite(vectors.tokens)) and np.all(np.isfinite(vectors.pooled))):
-            raise InputError(f"the encoder made undefined values of the query {query!r}", where=self.path)
+            raise InputError(
+                f"the encoder gave undefined values (NaN or infinite) for the query {query!r}",
+                where=self.path,
+            )
         self._queries.add(query)
         self._pending_text.append((query, vectors))
 
@@ -283,7 +286,9 @@ def check_frames(frames: Float32Array, dimension: int, store: str, where: str | 
         raise InputError(f"frames of shape {frames.shape}, expected (n, {dimension})", where=where)
     largest = float(np.max(np.abs(frames), initial=0.0))
     if not np.isfinite(largest):
-        raise InputError("the encoder made undefined values (NaN or infinite) of this recording", where=where)
+        raise InputError(
+            "the encoder gave undefined values (NaN or infinite) for this recording", where=where
+        )
     if largest > float(np.finfo(store).max):
         raise InputError(
             f"frame values up to {largest:.3g} do not fit into {store}",
@@ -317,7 +322,7 @@ def require_identity(present: FeatureFile, identity_json: str) -> None:
     """Refuse to mix encoders in one file. Raises ``InputError`` with both identities."""
     if json.loads(present.identity_json) != json.loads(identity_json):
         raise InputError(
-            f"was made by encoder {present.identity_json}, the one at work is {identity_json}",
+            f"was made by encoder {present.identity_json}, this run uses {identity_json}",
             where=present.path,
             hint="use the same --encoder, --hop and --window, or another -o",
         )

@@ -38,4 +38,6 @@ def require_checksum(data: bytes, metadata: Mapping[str, object], where: str | P
     view = memoryview(data)  # whose slices are no copies
     found = zlib.crc32(view[at + len(UNSET) :], zlib.crc32(UNSET.encode(), zlib.crc32(view[:at])))
     if f"{found:08x}" != stored:
-        raise InputError("is damaged: its checksum is another", where=where, hint="get the file once more")
+        raise InputError(
+            "is damaged: its checksum does not match", where=where, hint="copy or download the file again"
+        )

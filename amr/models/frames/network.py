@@ -92,7 +92,7 @@ class FrameNetwork(nn.Module):
         """
         del negative_index, first
         if negatives:
-            raise ValueError("the frame decoder has no negative pairs")
+            raise ValueError("the frame decoder takes no negative pairs")
         audio = compressed(inputs.audio)
         x = inputs.of_items(self.embed(audio, inputs.audio_mask))
         mask = None if inputs.audio_mask is None else inputs.of_items(inputs.audio_mask)

@@ -1,6 +1,6 @@
 """The highest score that a recording can have, from what an index says of its frames.
 
-A calibrated network's score is a product of two chances (docs/decisions/0017-there-at-all.md). One of them
+A calibrated network's score is a product of two chances (docs/decisions/0017-presence.md). One of them
 follows from the level of the window that the moment lies in, and the level from the frames' cosines and
 similarities, which an index has. The other is at most 1.
 """
@@ -21,7 +21,7 @@ from amr.retrieval.trained.windows import cut
 
 # A guess at the logit of the other chance, which the network alone knows: it is the surer of its best moment
 # the more a recording's cosine spreads, the lower that is on average, and the higher the curve still reaches
-# when it is smoothed twice as widely. docs/measurements/0017-there-at-all.md says how they were fitted.
+# when it is smoothed twice as widely. docs/measurements/0017-presence.md says how they were fitted.
 OWN_SHIFT, OWN_WIDE, OWN_SPREAD, OWN_MEAN = -1.0, 2.0, 14.6, -4.8
 WIDE_HALF_FOOT = 2 * HALF_FOOT
 

@@ -29,7 +29,7 @@ BLOCK = 32
 """Recordings that are searched before the bound is looked at again."""
 SCORE_STEP = 1e-4
 """Of scores as they are written: what is nearer to each other is equal."""
-MISSING_SHARE = 0.03
+MISSING_SHARE = 0.04
 """Of the best, so many may be expected in recordings that a search does not come to."""
 
 

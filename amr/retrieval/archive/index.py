@@ -9,6 +9,8 @@ there.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from amr.formats.features.base import StoredFrames
 from amr.formats.features.read import FeatureFile
 from amr.formats.features.sums import RowSums
 from amr.formats.lock import sole_writer_in
+from amr.formats.side_files import require_plain
 from amr.processors import free_processors
 from amr.retrieval.archive.index_file import (
     MANIFEST,
@@ -121,15 +124,23 @@ def on_axes(vectors: Vector, basis: Vector | None) -> Vector:
 
 
 def find_index(features: FeatureFile, space: Space) -> FrameIndex | None:
-    """The index of a feature file; None where there is none, or one of another file, state or space."""
+    """The index of a feature file; None where there is none, or one of another file, state or space; one that
+    is damaged or no index is reported once."""
     folder = index_folder(features.path, space.model)
     try:
         manifest = read_manifest(folder)
         if manifest is None or not is_of(manifest, features, space) or not is_current(manifest, features):
             return None
         return opened(folder, manifest)
-    except InputError:
-        return None  # damaged, or of a newer version: as good as none
+    except InputError as error:
+        warn_once(f"{error}; searched without this index")
+        return None
+
+
+@functools.cache
+def warn_once(what: str) -> None:
+    """Once a process."""
+    logging.getLogger("amr").warning("%s", what)
 
 
 def opened(folder: Path, manifest: Manifest) -> FrameIndex:
@@ -236,7 +247,11 @@ def what_is_left(
 
     What they were made of is not compared. A manifest of another space is removed first: its segments would
     be taken for those that replace them.
+
+    Raises:
+        InputError: what stands under the manifest's name is no file.
     """
+    require_plain(folder / MANIFEST)
     try:
         manifest = read_manifest(folder)
     except InputError:

@@ -140,10 +140,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         record = json.loads(data)
         crc = record.pop(CRC, None)
         if crc is not None and crc != sum_of_record(record):
-            raise damaged(path, "is damaged: its checksum is another")
+            raise damaged(path, "is damaged: its checksum does not match")
         return parse_manifest(record, path)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise damaged(path, f"is no manifest ({type(error).__name__}: {error})") from error
+        raise damaged(path, f"is not a manifest ({type(error).__name__}: {error})") from error
 
 
 def sum_of_record(record: Mapping[str, Any]) -> int:
@@ -274,7 +274,7 @@ class Segment:
             sums = np.empty(self.axes, dtype="<u8")
             self._read([sums.data.cast("B")], sums_at)
             if crc != zlib.crc32(sums.tobytes(), zlib.crc32(data.tobytes())):
-                raise damaged(self.path, "is damaged: its checksum is another")
+                raise damaged(self.path, "is damaged: its checksum does not match")
             self.sums = sums
         return Table(*data)
 

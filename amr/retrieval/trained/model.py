@@ -156,15 +156,20 @@ class MomentModel:
         if len(request.tokens) == 0:
             raise InputError("the query has no text tokens", where=request.name)
         if self.config.similarity_channels and request.similarity is None:
-            raise InputError("the model takes each frame's similarity to the query", where=request.name)
+            raise InputError(
+                "the features lack each frame's similarity to the query, which the model needs",
+                where=request.name,
+            )
         if not self.config.audio and request.joint is None:
-            raise InputError("the model takes the frames in the joint space", where=request.name)
+            raise InputError(
+                "the features lack the frames in the joint space, which the model needs", where=request.name
+            )
 
     def _run(self, batch: _Batch) -> list[tuple[PendingRequest, range, WindowAnswers]]:
         """The network on a batch of windows: what it says of each."""
         answers = self.network.answers(self._items(batch))
         if not all(np.isfinite(each.ends).all() and np.isfinite(each.logits).all() for each in answers):
-            raise InputError("the model's answers are no finite numbers: it is damaged", where=self.name)
+            raise InputError("the model gives NaN or infinite scores: it is damaged", where=self.name)
         return [(pending, window, answer) for (pending, window), answer in zip(batch, answers, strict=True)]
 
     def _items(self, batch: _Batch) -> list[WindowItem]:

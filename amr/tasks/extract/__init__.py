@@ -1,4 +1,4 @@
-"""Recordings, and queries if wanted, into a feature file: once, for every later question."""
+"""Recordings, and queries if wanted, into a feature file: once, for every later query."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def extract(
     on_failure: OnFailure | None = None,
     should_stop: ShouldStop = never,
 ) -> ExtractReport:
-    """Turn recordings into features, once, for every later question.
+    """Turn recordings into features, once, for every later query.
 
     Args:
         audio: recordings, folders, which are walked to the bottom, and glob patterns. ``-`` stands for names
@@ -115,7 +115,7 @@ def extract(
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        hint = f"make room; {job.target.how_to_go_on} with what is finished"
+        hint = f"make room, and {job.target.how_to_go_on} after what is finished"
         what = f"no room to write on ({error.strerror})"
         raise MissingError(what, where=job.target.path, hint=hint) from error
 

@@ -126,7 +126,7 @@ class EncoderSettings:
         )
         if not isinstance(self.name, str):
             if self.hop_s is not None or any(value is not None for _, _, value, _ in optional):
-                raise UsageError("an encoder that is given as such has its settings already")
+                raise UsageError("an encoder object has its settings already")
             return checked(self.name)
         factory = find_encoder(self.name)
         settings: dict[str, Any] = {"hop_s": self.hop_s, "device": choose_device(self.device)}
@@ -188,7 +188,7 @@ class FeatureTarget:
     def how_to_go_on(self) -> str:
         """What to do after an interruption, for messages."""
         options = {Begin.APPEND: "", Begin.FORCE: " with --resume in place of --force"}
-        return f"the same command{options.get(self.begin, ' with --resume')} goes on"
+        return f"repeat the command{options.get(self.begin, ' with --resume')} to continue"
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def require_no_other_shares(target: FeatureTarget, processes: Processes) -> None
             raise InputError(
                 f"an interrupted run of several processes left {path}",
                 where=target.path,
-                hint="--resume with as many processes goes on; 'amr extract --merge' joins what is there",
+                hint="--resume with as many processes continues; 'amr extract --merge' joins what is there",
             )
 
 

@@ -17,7 +17,7 @@ from amr.tasks.extract.report import ExtractReport
 from amr.tasks.extract.work import RecordingWork, write_texts
 from amr.tasks.names import NameStream
 
-THERE_ALREADY = "is there already, passed over"
+THERE_ALREADY = "is in the file already, skipped"
 
 
 def extract_as_named(job: ExtractJob) -> ExtractReport:
