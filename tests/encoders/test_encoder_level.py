@@ -99,7 +99,7 @@ def test_the_same_level_whatever_the_cuts_the_batch_and_the_workers(tmp_path: Pa
 def test_features_of_earlier_versions_have_their_encoder() -> None:
     earlier = replace(identity_of(), normalisation="none")
     assert encoder_of(earlier).identity == earlier != identity_of()
-    with pytest.raises(UsageError, match="samples"):
+    with pytest.raises(UsageError, match="normalisation"):
         encoder_of(replace(earlier, normalisation="some other day's"))
 
 

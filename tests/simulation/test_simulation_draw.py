@@ -216,7 +216,7 @@ def test_counted_recordings_use_all_backgrounds_in_turn() -> None:
 
 
 def test_drawn_durations_need_a_count() -> None:
-    with pytest.raises(UsageError, match="how many"):
+    with pytest.raises(UsageError, match="give the number of recordings"):
         draw_scenes(labelled_clips(), [bed(0, 400.0)], castella_like(), DrawSettings())
 
 

@@ -69,7 +69,7 @@ def test_what_came_is_readable_before_the_next_comes(world: World) -> Seen:
     assert "no/such.wav: no such file" in seen.text
     assert "audio/recording4.wav: is cut" in seen.text
     assert "audio/recording0.wav: is in the file already, skipped" in seen.text
-    assert "passed over (2 times, this is the first)" in seen.text
+    assert "skipped (2 times, this is the first)" in seen.text
     world.require_all()
     return seen
 

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from amr.audio.claims import read_claim
-from amr.audio.joined import find_links, ogg_is_cut
+from amr.audio.joined import ends_stream, find_links, last_ogg_page
 from amr.audio.matroska import MatroskaReader
 from amr.audio.mp3 import mpeg_stretches
 from amr.audio.read import MonoStream
@@ -77,7 +77,10 @@ def read(data: bytes, folder: Path) -> None:
         for block in islice(MonoStream(path, 16_000), MOST_BLOCKS):
             assert block.ndim == 1
             assert np.isfinite(block).all()
-    ogg_is_cut(data)
+    last_page = last_ogg_page(data)
+    assert len(last_page) <= len(data)
+    if last_page:
+        ends_stream(last_page)
     read_claim(path)
     links = find_links(path)
     assert sum(map(len, links)) == len(data)
