@@ -14,7 +14,7 @@ class Case:
         lines: ``amr ... [< FILE] [> FILE]``.
         outputs: files and folders to show afterwards.
         terminal: standard output is a terminal.
-        networks: networks or decoders make some of the numbers, whose last digits are the machine's.
+        networks: networks, decoders or resamplers make some numbers, whose last digits are the machine's.
         needs: a library beyond those of the package itself.
     """
 
@@ -46,7 +46,7 @@ SIMULATE = f"amr simulate {SOURCES} --count 2 --workers 1"
 
 
 def heard(name: str, *lines: str, outputs: tuple[str, ...] = (), terminal: bool = False) -> Case:
-    """A case in which networks compute."""
+    """A case in which networks compute, or sound is resampled."""
     return Case(name, lines, outputs, terminal, networks=True)
 
 
@@ -142,20 +142,18 @@ EXTRACT = (
 )
 
 SIMULATIONS = (
-    Case("simulate", (f"{SIMULATE} --seed 3 -o sim",), ("sim",)),
+    heard("simulate", f"{SIMULATE} --seed 3 -o sim", outputs=("sim",)),
     Case("simulate_table", (f"{SIMULATE} -o sim",), terminal=True),
     Case(
         "simulate_scatter",
         (f"{SIMULATE} --layout scatter --absent 1 --distractors 0.3 --plan -o sim",),
         ("sim",),
     ),
-    Case(
+    heard(
         "simulate_again",
-        (
-            f"{SIMULATE} --audio-format wav -o sim -q > truth.jsonl",
-            "amr simulate --recipe sim/recipe.jsonl --foreground fg.csv --background bg.csv -o again",
-        ),
-        ("sim/audio", "again"),
+        f"{SIMULATE} --audio-format wav -o sim -q > truth.jsonl",
+        "amr simulate --recipe sim/recipe.jsonl --foreground fg.csv --background bg.csv -o again",
+        outputs=("sim/audio", "again"),
     ),
     Case("simulate_published", ("amr simulate --recipe recipe_small.json --plan",)),
     heard(
