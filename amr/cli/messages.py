@@ -26,17 +26,18 @@ def say(line: str) -> None:
     print(printable(line), file=sys.stderr)  # noqa: T201  # the place for it
 
 
+KINDS = {logging.WARNING: "warning: ", logging.ERROR: "error: "}
+
+
 class LogLines(logging.Handler):
     """What the package logs, as lines on stderr: ``amr TOOL: warning: ...``."""
-
-    KINDS = {logging.WARNING: "warning: ", logging.ERROR: "error: "}  # noqa: RUF012
 
     def __init__(self, program: str) -> None:
         super().__init__(logging.INFO)
         self.program = program
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{self.program}: {self.KINDS.get(record.levelno, '')}{record.getMessage()}")
+        say(f"{self.program}: {KINDS.get(record.levelno, '')}{record.getMessage()}")
 
 
 @contextmanager

@@ -55,6 +55,11 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Stop after th
 Encoder = Annotated[
     str, typer.Option("--encoder", metavar="NAME", help="Encoder, by name or as package.module:Class.")
 ]
+KnownEncoder = Annotated[
+    str | None,
+    typer.Option("--encoder", metavar="NAME", help="Default: the one that made the features, else yamnet."),
+]
+Hop = Annotated[float | None, typer.Option("--hop", help="Seconds from frame to frame, for recordings.")]
 
 
 LONGEST_SHARD = 40

@@ -42,10 +42,8 @@ def overview(
         float,
         typer.Option(min=0, help="Moments of a sound that are at most this far apart are one, in seconds."),
     ] = 2.0,
-    encoder: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Default: the one that made the features, else yamnet.")
-    ] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds from frame to frame, for recordings.")] = None,
+    encoder: options.KnownEncoder = None,
+    hop: options.Hop = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     output: options.Output = None,

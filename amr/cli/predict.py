@@ -181,11 +181,8 @@ def predict(
             metavar="FILE", help="Find fraction, filter and gap on these annotations, print them, stop."
         ),
     ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Default: the one that made the features, else yamnet."),
-    ] = None,
-    hop: Annotated[float | None, typer.Option(help="Seconds from frame to frame, for recordings.")] = None,
+    encoder: options.KnownEncoder = None,
+    hop: options.Hop = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     shard: options.Shard = None,

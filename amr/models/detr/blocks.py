@@ -85,12 +85,8 @@ class FeedForward(nn.Module):
         return float(slope.detach()) >= LEAST_SLOPE
 
 
-class CrossLayer(nn.Module):
-    """Text-to-audio cross-attention (AM-DETR paper, eq. 3): frames ask, tokens answer.
-
-    The frames that come out of attention are not normalised before the residual that skips the feed-forward:
-    ``x = a + attn``, ``out = norm2(x + ffn(norm1(x)))``.
-    """
+class AttentionLayer(nn.Module):
+    """The parts of a layer: attention and feed-forward, each with a norm and dropout."""
 
     def __init__(
         self, dim: int, *, heads: int, feedforward: int, dropout: float, activation: str = "prelu"
@@ -102,6 +98,14 @@ class CrossLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
+
+
+class CrossLayer(AttentionLayer):
+    """Text-to-audio cross-attention (AM-DETR paper, eq. 3): frames ask, tokens answer.
+
+    The frames that come out of attention are not normalised before the residual that skips the feed-forward:
+    ``x = a + attn``, ``out = norm2(x + ffn(norm1(x)))``.
+    """
 
     def forward(
         self,
@@ -118,19 +122,8 @@ class CrossLayer(nn.Module):
         return out
 
 
-class EncoderLayer(nn.Module):
+class EncoderLayer(AttentionLayer):
     """Self-attention over frames (AM-DETR paper, eq. 4), normalised after each residual."""
-
-    def __init__(
-        self, dim: int, *, heads: int, feedforward: int, dropout: float, activation: str = "prelu"
-    ) -> None:
-        super().__init__()
-        self.attention = MultiHeadAttention(dim, heads, dropout)
-        self.feedforward = FeedForward(dim, feedforward, dropout, activation)
-        self.norm1 = nn.LayerNorm(dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
 
     def forward(self, x: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
         """``(batch, length, dim)`` to the same."""
