@@ -292,6 +292,23 @@ def together(options: argparse.Namespace) -> Iterator[Row]:
         yield row("frames of both", max_off(frames), MOST_OFF["float32"])
 
 
+def commands(options: argparse.Namespace) -> Iterator[Row]:
+    """``amr train`` and ``amr predict`` as a person runs them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = settings_of(options, "best")
+        fabricate(folder, plan_of(settings).network, count=8, frames=settings.frames, tree=False)
+        small = [word for setting in (*TOY, "training.batch_size=4") for word in ("--set", setting)]
+        device = ("--device", options.device, "-q")
+        jobs = {
+            "train": ["data.jsonl", "--features", "feats.h5", "--epochs", "1", "-o", "m.safetensors", *small],
+            "predict": ["feats.h5", "--queries", "data.jsonl", "--model", "m.safetensors", "-o", "p.jsonl"],
+        }
+        for job, words in jobs.items():
+            done = subprocess.run([sys.executable, "-m", "amr", job, *words, *device], cwd=folder)
+            yield row(f"amr {job}, exit code", done.returncode, 0)
+
+
 def frames_of(path: Path) -> np.ndarray:
     from amr.formats.features.read import FeatureFile
 
@@ -310,5 +327,6 @@ CHECKS = {
     "a run that goes on": going_on,
     "waits for the device in a step": waiting,
     "too little memory": memory,
+    "commands": commands,
     "two processes on one device": together,
 }

@@ -209,7 +209,11 @@ def serve(options: argparse.Namespace) -> None:
 
             torch.set_num_threads(options.threads)
             loop = ReferenceLoop(
-                Path(options.reference), options.folder, options.batch, options.reference_workers
+                Path(options.reference),
+                options.folder,
+                options.batch,
+                options.reference_workers,
+                options.device,
             )
             ours, one_round, facts = None, loop.round, dict
         else:

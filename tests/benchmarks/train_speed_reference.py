@@ -21,7 +21,6 @@ MOST_STAND_INS = 40
 # configs/base.yml, dataset/clotho-moment.yml, feature/clap.yml and model/qd_detr.yml of the reference.
 OPTIONS: dict[str, Any] = {
     "seed": 2023,
-    "device": "cpu",
     "lr": 1e-4,
     "lr_drop": 400,
     "wd": 1e-4,
@@ -111,14 +110,15 @@ class ReferenceLoop:
         tree: folder with ``data.jsonl``, ``clap`` and ``clap_text``.
         batch: items a step.
         workers: of its loader.
+        device: that the model trains on.
     """
 
-    def __init__(self, checkout: Path, tree: Path, batch: int, workers: int) -> None:
+    def __init__(self, checkout: Path, tree: Path, batch: int, workers: int = 0, device: str = "cpu") -> None:
         sys.path[:0] = [str(checkout), str(checkout / "training")]
         self.module = import_with_stand_ins("train")
         self.module.write_log = lambda *_, **__: None
         self.module.tqdm = lambda items, **_: items
-        self.options = Attributes(OPTIONS)
+        self.options = Attributes(OPTIONS | {"device": device})
         random.seed(2023)
         np.random.seed(2023)
         torch.manual_seed(2023)

@@ -6,7 +6,10 @@ from amr.errors import MissingError, UsageError
 
 
 def choose_device(name: str) -> str:
-    """``auto`` is the first GPU where there is one, else the processor; other names are themselves.
+    """``auto`` is the first GPU where there is one, else the processor; ``cuda`` is the first GPU.
+
+    Returns:
+        ``cpu`` or ``cuda:N``: with its number, since ``torch.cuda.set_device`` takes no other.
 
     Raises:
         UsageError: the name is none of these.
@@ -19,11 +22,11 @@ def choose_device(name: str) -> str:
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return "cuda" if count else "cpu"
-    number = int(name[5:] or 0)
+    if name == "auto" and not count:
+        return "cpu"
+    number = int(name.partition(":")[2] or 0)
     if number >= count:
         raise MissingError(
             f"{name} does not exist: this machine has {count} GPUs that torch can use", where="--device"
         )
-    return name
+    return f"cuda:{number}"
