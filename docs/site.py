@@ -19,7 +19,7 @@ import amr
 
 REPOSITORY = Path(__file__).parents[1]
 NAVIGATION = {
-    "Start": ["index.md", "installing.md", "tutorial.md", "field_recorder.md", "faq.md", "settings.md"],
+    "Start": ["index.md", "installing.md", "tutorial.md", "field_recorder.md", "faq.md"],
     "Use": [
         "overview.md",
         "examples.md",
@@ -33,8 +33,8 @@ NAVIGATION = {
         "plugins.md",
     ],
     "Research": ["simulation.md", "training.md", "models.md", "metrics.md", "sed.md"],
-    "Reference": ["cli.md", "api.md", "formats.md", "features.md"],
-    "How good, how fast": ["default-model.md", "encoders.md", "scaling.md", "faults.md", "security.md"],
+    "Reference": ["cli.md", "api.md", "formats.md", "features.md", "settings.md"],
+    "Accuracy, speed, safety": ["default-model.md", "encoders.md", "scaling.md", "faults.md", "security.md"],
     "Contribute": ["architecture.md", "contributing.md", "changelog.md"],
 }
 FOLDERS = {"Decisions": "decisions", "Measurements": "measurements"}
