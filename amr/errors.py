@@ -19,6 +19,11 @@ def install_command(extra: str) -> str:
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
+def number_of(count: int, noun: str) -> str:
+    """``1 recording``, ``2 recordings``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 class ExitCode(IntEnum):
     """What ``amr`` tells the shell."""
 

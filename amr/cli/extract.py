@@ -181,10 +181,11 @@ def run_shown(
 def summary(report: ExtractReport) -> str:
     """What was done, in one line."""
     from amr.cli.tables import whole_clock
+    from amr.errors import number_of
 
     if report.processes > 1:
-        return f"{report.processes} processes; {report.total} recordings in {report.output}"
-    done = f"{report.tried} recordings, {whole_clock(report.sound_s)} of sound"
+        return f"{report.processes} processes; {number_of(report.total, 'recording')} in {report.output}"
+    done = f"{number_of(report.tried, 'recording')}, {whole_clock(report.sound_s)} of sound"
     return f"{done} ({report.speed:.0f} x real time); {report.total} in {report.output}"
 
 

@@ -12,7 +12,7 @@ from amr.cli import options
 from amr.cli.messages import Failures, wants_table
 from amr.cli.predict_table import file_to_show
 from amr.cli.tables import bar, clock, columns, is_terminal, whole_clock
-from amr.errors import printable
+from amr.errors import number_of, printable
 
 if TYPE_CHECKING:
     from amr.formats.predictions import Prediction
@@ -100,7 +100,7 @@ def overview(
                     sum(features.duration_s(vid) for vid in features.ids) if features is not None else 0.0
                 )
     if as_table:
-        head = f"{len(vids)} recording{'s' * (len(vids) != 1)}" + (
+        head = number_of(len(vids), "recording") + (
             "" if found.audio else f", {whole_clock(known_s)} of sound"
         )
         lines = [head, *sound_rows(summarise(held, places.started)), *recording_rows(held, found.audio)]

@@ -13,7 +13,7 @@ from amr.cli import options
 from amr.cli.messages import wants_table
 from amr.cli.options import OutputFormat
 from amr.cli.tables import is_terminal
-from amr.errors import UsageError
+from amr.errors import UsageError, number_of
 from amr.formats.jsonl import json_text, write_objects
 from amr.formats.streams import STDIO, open_output, open_text_output, reserved_output
 
@@ -179,7 +179,7 @@ def check_files(sources: list[str], tuning: tuple[str, ...], *, several: bool, i
     expected = "PREDICTIONS PREDICTIONS... GROUND_TRUTH" if several else "PREDICTIONS GROUND_TRUTH"
     hint = f"see amr score -h; expected {expected}"
     if len(sources) < 2 + several:
-        given = f"{len(sources)} file{'s' * (len(sources) != 1)} given"
+        given = f"{number_of(len(sources), 'file')} given"
         raise UsageError(f"{given}, expected {expected}", hint=hint)
     if len(sources) > 2 and not several:
         option = "" if is_sed else ": --compare for different systems, --seeds for runs of one"

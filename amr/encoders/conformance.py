@@ -20,7 +20,7 @@ from amr.arrays import Float32Array
 from amr.encoders.base import Encoder, EncoderIdentity
 from amr.encoders.checked import CheckedEncoder, wrong_array
 from amr.encoders.running.blocks import block_frames
-from amr.errors import AmrError, PluginError
+from amr.errors import AmrError, PluginError, number_of
 
 Array = Float32Array
 
@@ -216,7 +216,7 @@ def main(arguments: list[str]) -> int:
         return int(error.exit_code)
     for problem in found:
         sys.stdout.write(f"{problem}\n")
-    sys.stdout.write(f"{arguments[0]}: {len(found) or 'no'} problem{'s' * (len(found) != 1)}\n")
+    sys.stdout.write(f"{arguments[0]}: {number_of(len(found), 'problem') if found else 'no problems'}\n")
     return 1 if found else 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from amr.errors import InputError
+from amr.errors import InputError, number_of
 from amr.formats.notices import Notices
 from amr.formats.scoring import AnswerFile, Columns, Source, TruthFile, read_answers, read_truth
 from amr.metrics.oddities import is_window
@@ -75,7 +75,8 @@ def read_events(predictions: Source, annotations: Source, *, partial: bool) -> E
     kept = {key: windows for key, windows in found.items() if key in known}
     silent = [vid for vid in durations_s if not any((vid, name) in kept for name in classes)]
     if silent:
-        what = f"{len(silent)} recordings without a prediction ({silent[0]!r} first): nothing found there"
+        count = number_of(len(silent), "recording")
+        what = f"{count} without a prediction ({silent[0]!r} first): nothing found there"
         notices.add(f"{what}; the published program stops here", answers.columns.name)
     return EventFiles(truth.columns, answers.columns, durations_s, classes, true, kept, notices.lines())
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from amr.errors import AmrError, InputError, raise_error
+from amr.errors import AmrError, InputError, number_of, raise_error
 from amr.formats.predictions import Prediction
 from amr.formats.queries import Query
 from amr.retrieval.distinct import merge_overlapping
@@ -88,8 +88,9 @@ def plan(queries: list[Query], collection: Collection) -> list[SearchRequest]:
         vids = sorted({str(query.vid) for query in missing})
         shown = ", ".join(vids[:3]) + (", ..." if len(vids) > 3 else "")
         here = ", ".join(collection.vids[:3]) + (", ..." if len(collection) > 3 else "")
+        count = number_of(len(vids), "recording")
         raise InputError(
-            f"asks for {len(vids)} recordings that are not among the inputs: {shown}; here: {here or 'none'}",
+            f"asks for {count} not among the inputs: {shown}; here: {here or 'none'}",
             where=missing[0].where,
             hint="give their files too, or leave 'vid' out to search every recording",
         )

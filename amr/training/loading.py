@@ -14,7 +14,7 @@ import torch
 from amr.arrays import Float32Array, Int64Array
 from amr.encoders.base import Encoder
 from amr.encoders.stored import stored_identity
-from amr.errors import InputError, MissingError
+from amr.errors import InputError, MissingError, number_of
 from amr.formats.annotations import Annotation, is_moment
 from amr.formats.features.base import FeatureReader
 from amr.formats.notices import Notices
@@ -124,9 +124,10 @@ def with_features(
     missing = list(dict.fromkeys(a.vid for a in annotations if a.vid not in features))
     if missing:
         first = next(a for a in annotations if a.vid == missing[0])
+        count = number_of(len(missing), "recording")
         options.broken(
             InputError(
-                f"{len(missing)} recordings have no features in {features.name}: {listing(missing)}",
+                f"{count} without features in {features.name}: {listing(missing)}",
                 where=first.where,
                 hint="extract them too, or leave them out with --keep-going",
             )

@@ -120,7 +120,7 @@ def test_a_recording_without_predictions_is_told(sed: Sed, tmp_path: Path) -> No
     write(tmp_path / "p.jsonl", ANSWERS[:2])
     code, out, err = sed()
     assert code == ExitCode.COMPLETE
-    assert "1 recordings without a prediction ('w' first)" in err
+    assert "1 recording without a prediction ('w' first)" in err
     assert json.loads(out)["frame_micro"]["R"] == 20.0
 
 

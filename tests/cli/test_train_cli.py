@@ -144,7 +144,7 @@ def test_missing_features_end_with_3_or_are_left_out_with_5(
     gone = {"qid": 99, "query": "sound number 0", "vid": "gone", "duration": 9, "relevant_windows": [[1, 2]]}
     source.write_text(source.read_text() + json.dumps(gone) + "\n")
     assert run(command(world, "m.safetensors", "-q")) == 3
-    assert "train.jsonl:11: 1 recordings have no features" in capsys.readouterr().err
+    assert "train.jsonl:11: 1 recording without features" in capsys.readouterr().err
     assert run(command(world, "m.safetensors", "-q", "--keep-going")) == 5
     assert "'gone'" in capsys.readouterr().err
     assert (world.folder / "m.safetensors").exists()

@@ -153,7 +153,7 @@ def test_what_has_no_features_is_raised_or_handed_over(world: World) -> None:
     failures: list[AmrError] = []
     trained(world, "m.safetensors", epochs=1, on_failure=failures.append)
     assert [failure.what for failure in failures] == [
-        f"1 recordings have no features in {world.features}: 'gone'"
+        f"1 recording without features in {world.features}: 'gone'"
     ]
 
 

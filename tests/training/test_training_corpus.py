@@ -82,7 +82,7 @@ def test_recordings_without_features_are_listed(tmp_path: Path) -> None:
     world.add("here", noise(9))
     records = [record(1, query(0), "here", 9, [[1, 2]]), record(2, query(0), "gone", 9, [[1, 2]])]
     source = world.write("train", records)
-    with pytest.raises(InputError, match=r"train.jsonl:2: 1 recordings have no features in .*: 'gone'"):
+    with pytest.raises(InputError, match=r"train.jsonl:2: 1 recording without features in .*: 'gone'"):
         world.dataset(source)
     told: list[InputError] = []
     dataset = world.dataset(source, LoadOptions(memory_bytes=1 << 30, on_broken=told.append))

@@ -20,7 +20,7 @@ class ExtractReport:
         passed_over: recordings that it had already.
         failed: what was wrong with each recording, or name, that was left out.
         tried: recordings that were read, the broken ones included.
-        sound_s: seconds of sound that were encoded.
+        sound_s: length of the recordings that were added, in seconds.
         took_s: seconds that this took.
         total: recordings in the file now.
         processes: that shared the work.

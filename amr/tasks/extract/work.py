@@ -94,6 +94,7 @@ class RecordingWork:
         self.meter = RecordingMeter(job.on_progress, total=len(files), total_bytes=total_bytes)
         self.fail = Collected(job.on_failure)
         self.passed_over = 0
+        self.sound_s = 0.0
         self._there_before = len(writer.sources)
         self._began_s = time.monotonic()
         self._remarks = Notices()
@@ -148,6 +149,7 @@ class RecordingWork:
                     output.append(frames)
                     self.meter.heard(len(frames) * hop_s)
                 output.finish(recording.duration_s)
+            self.sound_s += recording.duration_s
             if self.names.has_namesake(file.path, file.id):
                 self._remarks.add(CALLED_BY_PATH, str(file.path))
         except StoppedError:
@@ -166,7 +168,7 @@ class RecordingWork:
             passed_over=self.passed_over,
             failed=tuple(self.fail.errors),
             tried=self.meter.progress.done,
-            sound_s=self.meter.progress.sound_s,
+            sound_s=self.sound_s,
             took_s=time.monotonic() - self._began_s,
             total=total,
         )
