@@ -88,7 +88,8 @@ def shown(value: Any) -> str:
         if isinstance(value, dict):
             return ", ".join(f"{name} {shown(item)}" for name, item in value.items())
         if isinstance(value, list):
-            return f"{len(value)} entries, the last: {shown(value[-1])}" if value else "none"
+            count = "1 entry" if len(value) == 1 else f"{len(value)} entries, the last"
+            return f"{count}: {shown(value[-1])}" if value else "none"
         return "unknown" if value is None else str(value)
     except RecursionError:
         return "…"

@@ -18,7 +18,8 @@ Made from the tools by `python -m amr.cli.reference > docs/cli.md`; a test keeps
 
 Exit codes: 0 complete, 1 a fault of amr, 2 wrong usage, 3 bad input, 4 something is missing on this machine
 (an extra, weights, a device, disk space), 5 partial (something broken was named and left out), 130
-interrupted (Ctrl-C), 141 the reader of the output has ended, 143 terminated (SIGTERM). `amr train` ends with 130 on both signals.
+interrupted (Ctrl-C), 141 the reader of the output has ended, 143 terminated (SIGTERM). `amr train`
+ends with 130 on both signals.
 """
 
 
