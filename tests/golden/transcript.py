@@ -24,6 +24,7 @@ PASSING = (
     (re.compile(r"(?<=amr_version )[\w.+]+"), "#"),
     (re.compile(r'(?<="amr_version": )"[^"]*"'), "#"),
     (re.compile(r"(?<=@amr_version: ).*"), "#"),
+    (re.compile(r'(?<="torch": )"[^"]*"'), "#"),  # +cpu or +cu130: the numbers say whether a build matters
     (re.compile(r"\bamr \d+\.\d+\.\d+[\w.+]*"), "amr #"),
 )
 """What differs from run to run or from version to version, and what stands for it."""
