@@ -22,12 +22,15 @@ class FileView(io.RawIOBase):
         pieces: what is seen of it, in order.
     """
 
+    _is_open = False  # Python closes what it drops, a view too of a file that is not there
+
     def __init__(self, path: Path, pieces: Sequence[Piece]) -> None:
         super().__init__()
         self._pieces = [piece for piece in pieces if len(piece)]
         self._ends = list(accumulate(map(len, self._pieces)))
         self._at = 0
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed by close()
+        self._is_open = True
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -69,7 +72,8 @@ class FileView(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        self._file.close()
+        if self._is_open:
+            self._file.close()
         super().close()
 
 

@@ -231,3 +231,27 @@ def test_a_full_disk_is_told_by_commit_and_the_old_state_stands(tmp_path: Path) 
             with pytest.raises(OSError, match="No space"):
                 file.commit()
         assert visible(path)[: len(OLD)] == OLD
+
+
+def test_a_file_that_was_refused_is_dropped_in_silence(tmp_path: Path) -> None:
+    """From Python 3.13 on, and in its development mode before, an error while a file is dropped is printed."""
+    path = tmp_path / "f.h5"
+    path.write_bytes(b"")
+    code = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+from amr.audio.view import FileView
+from amr.errors import InputError
+from amr.formats.features.atomic import JournaledFile, PatchedFile
+
+path, none = Path(sys.argv[1]), Path(sys.argv[1] + ".none")
+with JournaledFile(path), suppress(InputError):
+    JournaledFile(path)
+for kind in (JournaledFile, PatchedFile, lambda path: FileView(path, [])):
+    with suppress(OSError, InputError):
+        kind(none)
+"""
+    command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -41,6 +41,8 @@ class PatchedFile(io.RawIOBase):
         pages: the changes.
     """
 
+    is_open = False  # Python closes what it drops, a file too whose making was refused
+
     def __init__(self, path: Path, *, size: int | None = None, pages: Pages | None = None) -> None:
         super().__init__()
         self.path = path
@@ -48,6 +50,7 @@ class PatchedFile(io.RawIOBase):
         self.size = os.fstat(self.handle).st_size if size is None else size
         self.pages: dict[int, bytearray] = {o: bytearray(data) for o, data in (pages or {}).items()}
         self.position = 0
+        self.is_open = True
 
     def opened(self) -> int:
         return os.open(self.path, os.O_RDONLY)
@@ -96,7 +99,7 @@ class PatchedFile(io.RawIOBase):
                 view[low - offset : high - offset] = page[low - start : high - start]
 
     def close(self) -> None:
-        if not self.closed:
+        if self.is_open and not self.closed:
             os.close(self.handle)
         super().close()
 
@@ -256,7 +259,7 @@ class JournaledFile(PatchedFile):
 
     def close(self) -> None:
         """Leave; changes that were not committed are dropped, and a journal that holds none is removed."""
-        if not self.closed:
+        if self.is_open and not self.closed:
             if not self.is_pending:
                 journal_path(self.path).unlink(missing_ok=True)
             os.close(self.journal)
