@@ -234,7 +234,7 @@ def test_a_full_disk_is_told_by_commit_and_the_old_state_stands(tmp_path: Path) 
 
 
 def test_a_file_that_was_refused_is_dropped_in_silence(tmp_path: Path) -> None:
-    """From Python 3.13 on, and in its development mode before, an error while a file is dropped is printed."""
+    """Python 3.13, and its development mode before, prints an error while a file is dropped."""
     path = tmp_path / "f.h5"
     path.write_bytes(b"")
     code = """
