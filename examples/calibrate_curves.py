@@ -5,21 +5,30 @@
 Asks every query of ANNOTATIONS where it belongs, and once more of its recording a query that is not annotated
 there, on curves of each kind that the model was trained on (``judge_curves.py``). The likeliest
 sigmoid(slope logit + shift), the chance that a moment overlaps a true one by IoU 0.5 (Platt 1999), is folded
-into the model. A similarity's height means something else in each encoder, so that there is no level beside
-it as in ``calibrate_scores.py``.
+into the model, and beside it go the curves that ``amr predict --prior`` needs, both as
+``calibrate_scores.py`` does. A similarity's height means something else in each encoder, so that there is no
+level.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from calibrate_scores import CALIBRATED, HIT_IOU, fit_logits, parse, rescaled, strangers
+from calibrate_scores import (
+    CALIBRATED,
+    HIT_IOU,
+    Outcomes,
+    fit_logits,
+    log_sigmoid,
+    parse,
+    strangers,
+    with_presence,
+    with_scores,
+)
 from judge_curves import Bench
 
-from amr.arrays import Float64Array
 from amr.formats.annotations import read_annotations
 from amr.formats.features.open import open_features
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
@@ -40,23 +49,22 @@ def main() -> None:
     kinds = str(checkpoint.training["training"]["curve_kinds"]).split()
     with open_features(options.features) as reader:
         bench = Bench(read_annotations(str(options.annotations)), Collection([FeatureSource(reader)]))
-        logit, hit = outcomes(options.model, bench, [KIND_NAMES.get(kind, kind) for kind in kinds])
-    slope, shift = fit_logits(logit, hit)
+        found = outcomes(options.model, bench, [KIND_NAMES.get(kind, kind) for kind in kinds])
+    slope, shift = fit_logits(found.logit, found.hit)
     curve = f"sigmoid({slope:.3f} logit {shift:+.3f})"
-    print(f"{len(hit)} moments, {hit.mean():.1%} right: score = {curve}")
-    calibrated = replace(
-        checkpoint,
-        weights=rescaled(checkpoint.weights, "head", slope, shift, rows=1),
-        history=(*checkpoint.history, f"{CALIBRATED} {options.annotations.name}: {curve}"),
-    )
+    print(f"{len(found.hit)} moments, {found.hit.mean():.1%} right: score = {curve}")
+    score = np.exp(log_sigmoid(slope * found.logit + shift))
+    line = f"{CALIBRATED} {options.annotations.name}: {curve}"
+    calibrated = with_presence(with_scores(checkpoint, slope, shift), found, score, line)
     write_checkpoint(options.output, calibrated, dtype=torch.float16, force=True)
 
 
-def outcomes(model: Path, bench: Bench, kinds: list[str]) -> tuple[Float64Array, Float64Array]:
-    """The logit of each moment's score, and 1 where it is right, of all questions on curves of all kinds."""
+def outcomes(model: Path, bench: Bench, kinds: list[str]) -> Outcomes:
+    """What came of all questions on curves of all kinds."""
     number_of = {id(each): number for number, each in enumerate(bench.annotations)}
     others = [number_of[id(each)] for each in strangers(bench.annotations)]
-    logit, hit = [], []
+    logit, hit, question, present = [], [], [], []
+    asked_before = 0
     for kind in kinds:
         for query_of in (None, others):
             window, asked = bench.asked(kind, query_of)
@@ -68,7 +76,12 @@ def outcomes(model: Path, bench: Bench, kinds: list[str]) -> tuple[Float64Array,
                     clipped = min(max(float(moment[2]), 1e-6), 1 - 1e-6)
                     logit.append(np.log(clipped / (1 - clipped)))
                     hit.append(float(interval_iou(moment[:2], true).max(initial=0.0) >= HIT_IOU))
-    return np.array(logit), np.array(hit)
+                    question.append(asked_before + number)
+                    present.append(float(query_of is None))
+            asked_before += len(bench.annotations)
+    return Outcomes(
+        np.array(logit), None, np.array(hit), np.array(question, dtype=np.intp), np.array(present)
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from amr.encoders.registry import DEFAULT_ENCODER, load_encoder
 from amr.errors import InputError
 from amr.formats.annotations import Annotation, read_annotations
 from amr.formats.features.read import FeatureFile
-from amr.models.checkpoint import read_checkpoint, write_checkpoint
+from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.frames.level import HALF_FOOT
 from amr.moments import interval_iou
 from amr.retrieval.archive.curves import highest_smoothed
@@ -112,12 +112,7 @@ def main() -> None:
                 there_level_shift=there_level_shift,
             ),
         )
-        if checkpoint.config.segments:  # a moment's score is no weight's product
-            segments = replace(calibrated.config, moment_slope=slope, moment_shift=shift)
-            calibrated = replace(calibrated, config=segments)
-        else:
-            weights = rescaled(checkpoint.weights, "head", slope, shift, rows=1)
-            calibrated = replace(calibrated, weights=weights)
+        calibrated = with_scores(calibrated, slope, shift)
     else:
         slope, shift = fit_logits(found.logit, found.hit)
         curve = f"sigmoid({slope:.3f} logit {shift:+.3f})"
@@ -125,10 +120,9 @@ def main() -> None:
         calibrated = replace(
             checkpoint, weights=rescaled(checkpoint.weights, "score_head", slope, shift, rows=2)
         )
-    calibrated = replace(calibrated, config=replace(calibrated.config, **fit_presence(found, np.exp(chance))))
     print(f"{len(found.hit)} moments, {found.hit.mean():.1%} right: score = {curve}")
     line = f"{CALIBRATED} {arguments.annotations.name}: {curve}"
-    calibrated = replace(calibrated, history=(*checkpoint.history, line))
+    calibrated = with_presence(calibrated, found, np.exp(chance), line)
     write_checkpoint(arguments.output, calibrated, dtype=torch.float16, force=True)
 
 
@@ -292,6 +286,22 @@ def likeliest(
     found = minimize(cost, np.array(start), method="Nelder-Mead", options={"maxiter": 4000, "fatol": 1e-9})
     # More digits would be of the last bits of this machine.
     return [round(float(each), 3) for each in found.x]
+
+
+def with_scores(checkpoint: Checkpoint, slope: float, shift: float) -> Checkpoint:
+    """A frame decoder whose moments score sigmoid(slope logit + shift)."""
+    if checkpoint.config.segments:  # a moment's score is no weight's product
+        return replace(checkpoint, config=replace(checkpoint.config, moment_slope=slope, moment_shift=shift))
+    return replace(checkpoint, weights=rescaled(checkpoint.weights, "head", slope, shift, rows=1))
+
+
+def with_presence(checkpoint: Checkpoint, found: Outcomes, score: Float64Array, line: str) -> Checkpoint:
+    """The checkpoint with what :func:`fit_presence` finds, and a line of what was done."""
+    return replace(
+        checkpoint,
+        config=replace(checkpoint.config, **fit_presence(found, score)),
+        history=(*checkpoint.history, line),
+    )
 
 
 def rescaled(

@@ -42,7 +42,7 @@ from amr.retrieval.trained.finder import TrainedFinder
 from amr.retrieval.trained.model import load_model
 from amr.retrieval.window import COSINE_OPTIONS, WindowOptions
 from amr.retrieval.window_finder import WindowFinder
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 
 KINDS = ("log", "cosine", "root", "example", "prototype")
 IOUS = (0.5, 0.7)

@@ -69,8 +69,9 @@ def overview(
     from amr.formats.streams import reserved_output
     from amr.tasks.callbacks import ignore_progress
     from amr.tasks.inputs import find_inputs, open_search
-    from amr.tasks.models import WINDOW, load_model
+    from amr.tasks.models import load_model
     from amr.tasks.names import named
+    from amr.tasks.networks import WINDOW
     from amr.tasks.overview import everything, summarise
     from amr.tasks.places import Places, located
 

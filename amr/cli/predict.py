@@ -81,9 +81,10 @@ def predict(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="best (the model that comes with amr), a trained model's file (.safetensors, or .ckpt of "
-            "Lighthouse or the DCASE baseline), window, or prior:whole, prior:middle, prior:first, "
-            "prior:tiles. Default: best for yamnet features, window for others and with window's options.",
+            help="best (comes with amr, for yamnet features), curves (comes with amr, for any encoder's), "
+            "window (similarity in a sliding window), a trained model's file (.safetensors, or .ckpt of "
+            "Lighthouse or the DCASE baseline), or prior:whole, prior:middle, prior:first, prior:tiles. "
+            "Default: best for yamnet features, curves for others, window with window's options.",
             show_default=False,
         ),
     ] = None,
@@ -221,8 +222,9 @@ def predict(
     from amr.tasks.inputs import find_inputs, open_search
     from amr.tasks.learned import Examples, keep, with_examples
     from amr.tasks.limits import with_limits
-    from amr.tasks.models import AUTO, SHIPPED, WINDOW, load_model
+    from amr.tasks.models import load_model
     from amr.tasks.names import named
+    from amr.tasks.networks import AUTO, SHIPPED, WINDOW
     from amr.tasks.places import Places, located
     from amr.tasks.search import answers, gather_queries
     from amr.tasks.search import tune as tune_window

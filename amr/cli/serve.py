@@ -40,7 +40,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="best, window, or a trained model's file. Default: best for yamnet features, else window.",
+            help="best, curves, window, or a trained model's file. Default: best for yamnet features, curves "
+            "for others.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +86,8 @@ def serve(
     from amr.serve.server import bind, link_to, open_page
     from amr.serve.server import serve as serve_page
     from amr.tasks.inputs import SearchInputs, open_search
-    from amr.tasks.models import AUTO, SHIPPED, load_model
+    from amr.tasks.models import load_model
+    from amr.tasks.networks import AUTO, SHIPPED
     from amr.tasks.standing import index_where_worth_it, standing
 
     context.with_resource(library_chatter_hidden())

@@ -114,10 +114,11 @@ CURVES = Preset(
         prototypes=0,
         prototype_axes=0,
         window_frames=600,
+        segments=True,
         dropout=0.0,  # curves are bent and noisy as it is
     ),
     loss=BEST.loss,
-    training=replace(BEST.training, epochs=60, ema_decay=0.99),
+    training=replace(BEST.training, epochs=16, ema_decay=0.99),
 )
 
 PRESETS = {

@@ -224,7 +224,7 @@ def own_space(search: Search) -> ModelSpace:
     if space is None:
         raise UsageError(
             f"the model {search.model.name!r} has no prototypes and cannot learn from examples",
-            hint="--model best, or --like alone",
+            hint="--model best on features that it takes, or --like alone",
         )
     return space
 

@@ -1,4 +1,4 @@
-"""What answers queries: the shipped model, a trained model's file, the sliding window, or a prior."""
+"""What answers queries: a shipped model, a trained model's file, the sliding window, or a prior."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import amr.models
 from amr.audio.files import AudioFile
 from amr.audio.names import recording_id
 from amr.encoders.base import Encoder, EncoderIdentity
@@ -18,31 +17,22 @@ from amr.encoders.stored import require_same_encoder, stored_identity
 from amr.errors import InputError, UsageError
 from amr.formats.features.base import FeatureReader
 from amr.formats.queries import from_texts
-from amr.formats.streams import require_readable
-from amr.formats.untrusted.tensor_header import METADATA_KEY, read_header
 from amr.retrieval.finders import Finder
 from amr.retrieval.joining import JoiningFinder
-from amr.retrieval.prior import PRIORS, PriorFinder, is_prior, prior
+from amr.retrieval.prior import PriorFinder, is_prior, prior
 from amr.retrieval.recordings import RecordingFrames, length_only
 from amr.retrieval.search import AnswerOptions, identified, prediction
 from amr.retrieval.sentences import Sentences, StoredSentences
 from amr.retrieval.window import default_options
 from amr.retrieval.window_finder import WindowFinder
-from amr.tasks.callbacks import ignore_progress, log
+from amr.tasks.callbacks import ignore_progress
 from amr.tasks.limits import with_limits
+from amr.tasks.networks import AUTO, CURVES, SHIPPED, WINDOW, load_network, shipped_for
 from amr.tasks.results import Moments
 
 if TYPE_CHECKING:
     from amr.retrieval.trained.model import MomentModel
 
-AUTO = "auto"
-SHIPPED = "best"
-WINDOW = "window"
-LIGHTHOUSE = "lighthouse"
-SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
-
-OTHER_FEATURES = "the shipped model takes other features than these; searching by similarity"
-EARLIER_FEATURES = "extract these features again for the shipped model; searching by similarity"
 FEATURE_SUFFIXES = (".h5", ".hdf5")
 
 Sound = str | Path | tuple[Any, float] | RecordingFrames
@@ -75,8 +65,8 @@ class Model:
     """What answers queries; :func:`load_model` makes one.
 
     Args:
-        name: as it was given: ``auto`` (until the features are known), ``best``, ``window``, ``prior:NAME``,
-            or a file.
+        name: as it was given: ``auto`` (until the features are known), ``best``, ``curves``, ``window``,
+            ``prior:NAME``, or a file.
         settings: how it is run.
         network: the trained network, of models that are one.
     """
@@ -196,17 +186,11 @@ class Model:
             )
 
     def settled(self, encoder: Encoder | None) -> Model:
-        """This model; for ``auto``, the shipped one on features that it takes, else the window."""
+        """This model; for ``auto``, the shipped one that takes an encoder's features, else the window."""
         if self.name != AUTO:
             return self
-        if encoder is not None:
-            metadata = read_header(shipped_path())[METADATA_KEY]
-            wanted, found = EncoderIdentity.from_json(metadata["encoder"]), encoder.identity
-            if wanted == found:
-                return replace(self, name=SHIPPED, network=load_network(SHIPPED, self.settings))
-            is_earlier = wanted == replace(found, normalisation=wanted.normalisation)
-            log.info(EARLIER_FEATURES if is_earlier else OTHER_FEATURES)
-        return replace(self, name=WINDOW)
+        name, settings = shipped_for(encoder), self.settings
+        return replace(self, name=name, network=load_network(name, settings.device, settings.compat))
 
     @property
     def trained_on(self) -> EncoderIdentity | None:
@@ -227,9 +211,9 @@ class Model:
             return
         if features is not None:
             wanted, stored = self.network.identity, stored_identity(features)
-            if stored is None and not self.network.config.audio:
+            if stored is None and not self.network.config.audio and encoder is None:
                 stored = EncoderIdentity("unknown", "", 0, 0, 0, features.dimension, 0, 0)
-            if stored is None and features.dimension != wanted.dimension:
+            if stored is None and self.network.config.audio and features.dimension != wanted.dimension:
                 stored = EncoderIdentity("unknown", "", 0, 0, 0, features.dimension, wanted.text_dimension, 0)
             if stored is not None:
                 self.network.require_encoder(stored, features.name)
@@ -243,7 +227,7 @@ class Model:
         asked as it was trained to be.
         """
         is_measured = encoder is not None and encoder.identity.name == DEFAULT_ENCODER
-        return JoiningFinder(finder) if is_measured and self.name in (SHIPPED, WINDOW) else finder
+        return JoiningFinder(finder) if is_measured and self.name in (SHIPPED, CURVES, WINDOW) else finder
 
     def finder(self, encoder: Encoder | None, features: FeatureReader | None) -> Finder:
         """What finds moments with this model.
@@ -285,9 +269,10 @@ def load_model(
     """A model, ready to search.
 
     Args:
-        name: ``best`` (the model that comes with amr), ``window`` (similarity alone), ``prior:whole``,
-            ``prior:middle``, ``prior:first``, ``prior:tiles``, or a trained model's file (``.safetensors``,
-            or ``.ckpt`` of Lighthouse or the DCASE baseline).
+        name: ``best`` (comes with amr, for ``yamnet``), ``curves`` (comes with amr, for any encoder),
+            ``window`` (similarity in a sliding window), ``prior:whole``, ``prior:middle``, ``prior:first``,
+            ``prior:tiles``, or a trained model's file (``.safetensors``, or ``.ckpt`` of Lighthouse or the
+            DCASE baseline); ``auto``: that of the first three which fits what is searched.
         device: where networks run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         encoder: by name, as ``package.module:Class``, or the encoder itself; left out: the one of the model
             or of the features, else ``yamnet``.
@@ -303,30 +288,7 @@ def load_model(
         MissingError: there is no such GPU here.
     """
     settings = ModelSettings(encoder, hop_s, device, compat, nms, dict(window or {}))
-    return Model(str(name), settings, load_network(str(name), settings))
-
-
-def load_network(name: str, settings: ModelSettings) -> MomentModel | None:
-    """The trained network of a file; None for what is no network. Raises as :func:`load_model`."""
-    if settings.compat not in (None, LIGHTHOUSE):
-        raise UsageError(f"{settings.compat!r} is unknown; there is {LIGHTHOUSE}", where="--compat")
-    if is_prior(name):
-        prior(name)  # raises where there is none of that name
-    if is_prior(name) or name in (AUTO, WINDOW):
-        return None
-    path = str(shipped_path()) if name == SHIPPED else name
-    if not path.endswith(SUFFIXES) and not Path(path).exists():
-        known = ", ".join([SHIPPED, WINDOW, *(f"prior:{each}" for each in PRIORS)])
-        raise UsageError(f"no model {name!r}; there are {known} and files", where="--model")
-    from amr.retrieval.trained.model import load_model as load_moment_model
-
-    require_readable(path)
-    return load_moment_model(path, device=settings.device, lighthouse_mask=settings.compat == LIGHTHOUSE)
-
-
-def shipped_path() -> Path:
-    """The model that comes with the package; docs/default-model.md is its card."""
-    return Path(amr.models.__file__).parent / "shipped" / f"{SHIPPED}.safetensors"
+    return Model(str(name), settings, load_network(str(name), device, compat))
 
 
 def choose_encoder(model: Model, features: FeatureReader | None, *, has_audio: bool) -> Encoder | None:

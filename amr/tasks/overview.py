@@ -28,7 +28,8 @@ from amr.tasks.callbacks import (
 )
 from amr.tasks.html import html_table
 from amr.tasks.inputs import Search, find_inputs, open_search
-from amr.tasks.models import WINDOW, load_model
+from amr.tasks.models import load_model
+from amr.tasks.networks import WINDOW
 from amr.tasks.places import Places, clock_time, located
 
 MOST_MOMENTS = 1_000_000

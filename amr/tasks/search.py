@@ -34,7 +34,8 @@ from amr.tasks.callbacks import (
 from amr.tasks.inputs import Search, find_inputs, open_search
 from amr.tasks.learned import Examples, with_examples
 from amr.tasks.limits import with_limits
-from amr.tasks.models import AUTO, Model, load_model
+from amr.tasks.models import Model, load_model
+from amr.tasks.networks import AUTO
 from amr.tasks.places import Places, located
 from amr.tasks.priors import needed_presence, noted, under_prior
 from amr.tasks.results import Hits
@@ -88,7 +89,7 @@ def predict(
             where there are clips or labels. ``@NAME`` is a sound that ``amr predict --save-as`` kept.
         inputs: recordings, folders, patterns and feature files; empty: ``$AMR_FEATURES``, else ``feats.h5``.
         model: of :func:`amr.load_model`, or a name that it takes; left out: ``best`` where the features are
-            those that it takes, else ``window``.
+            those that it takes, else ``curves``.
         like: clips; what sounds like them is found, together with the words where there are some.
         unlike: clips of what is not meant.
         examples: a file of accepted and rejected moments of these recordings (``docs/examples.md``).

@@ -27,7 +27,8 @@ from amr.retrieval.archive.exact import whole
 from amr.retrieval.archive.levels import levels_of, samples_of
 from amr.tasks.archive import archive_of
 from amr.tasks.inputs import SearchInputs, open_search
-from amr.tasks.models import AUTO, load_model
+from amr.tasks.models import load_model
+from amr.tasks.networks import AUTO
 
 FIRST = (40, 80, 120, 160, 240, 320)
 Result = TypeVar("Result")

@@ -32,7 +32,7 @@ from amr.models.checkpoint import read_checkpoint
 from amr.retrieval.archive.index import build_index, find_index
 from amr.retrieval.archive.index_file import index_folder
 from amr.retrieval.archive.spaces import JointSpace
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 
 LENGTHS = [40, 300, 7, 120]
 LONG = [9000, 30_000, 7, 12_000]

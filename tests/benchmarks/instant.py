@@ -33,7 +33,7 @@ from amr.retrieval.trained.finder import TrainedFinder
 from amr.retrieval.trained.model import MomentModel
 from amr.retrieval.window import WindowOptions
 from amr.retrieval.window_finder import WindowFinder
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "audio"
 FRAMES, LENGTH_S = 125, 60.0

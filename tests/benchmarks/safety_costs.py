@@ -42,7 +42,8 @@ from amr.retrieval.archive.index_file import index_folder
 from amr.retrieval.archive.spaces import JointSpace
 from amr.tasks.convert import MomentFiles, convert_moments
 from amr.tasks.extract import extract
-from amr.tasks.models import load_model, shipped_path
+from amr.tasks.models import load_model
+from amr.tasks.networks import shipped_path
 from amr.training.loading import LoadOptions, load_dataset
 
 SOUND = Path(__file__).parents[2] / "examples" / "audio" / "lumberjack.ogg"

@@ -31,7 +31,8 @@ from amr.serve.library import Library
 from amr.serve.moments import Answerer, Asked
 from amr.serve.sounds import KeptSounds
 from amr.tasks.inputs import SearchInputs, open_search
-from amr.tasks.models import AUTO, load_model
+from amr.tasks.models import load_model
+from amr.tasks.networks import AUTO
 from amr.tasks.standing import index_where_worth_it, standing
 
 QUICK_S, QUICK_HOURS, SLOW_S = 0.3, 101.0, 2.0

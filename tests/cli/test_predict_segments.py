@@ -19,7 +19,7 @@ from amr.encoders.running.stream import encode_recording
 from amr.formats.features.output import open_feature_output
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
 from amr.models.frames.constants import ENDS, LENGTH_CLASSES
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
 CHOPS = ("predict", "--query", "someone chops wood", "--model", "segments.safetensors")

@@ -19,7 +19,7 @@ from test_judge_default import EXAMPLES, load
 
 from amr.arrays import Float64Array
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 from amr.tasks.train_config import make_plan
 
 Floats = Float64Array

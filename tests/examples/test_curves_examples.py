@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from test_judge_default import EXAMPLES
@@ -44,10 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def example(name: str, folder: Path, *words: str) -> str:
+def example(name: str, folder: Path, *words: str, model: str = "model.safetensors") -> str:
     """What the script prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(EXAMPLES.parent), str(EXAMPLES)))}
-    line = [sys.executable, str(EXAMPLES / name), "model.safetensors", "gt.jsonl", "feats.h5", *words]
+    line = [sys.executable, str(EXAMPLES / name), model, "gt.jsonl", "feats.h5", *words]
     done = subprocess.run(line, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     return done.stdout
 
@@ -60,7 +62,29 @@ def test_it_is_judged_beside_the_window(folder: Path) -> None:
 def test_scores_are_calibrated_on_curves_of_all_kinds(folder: Path) -> None:
     said = example("calibrate_curves.py", folder, "-o", "calibrated.safetensors")
     plain, calibrated = (read_checkpoint(folder / f"{name}.safetensors") for name in ("model", "calibrated"))
-    assert said.strip().rsplit("score = ", 1)[1] in calibrated.history[-1]
-    change = (calibrated.weights["head.weight"] - plain.weights["head.weight"]).abs().amax(dim=1)
-    assert change[0] > 1e-3
-    assert (change[1:] < 1e-3).all()  # no more than float16 rounds
+    curve = said.strip().rsplit("score = ", 1)[1]
+    assert curve in calibrated.history[-1]
+    slope, shift = map(float, re.findall(r"[-+]?\d+\.\d+", curve))
+    config = calibrated.config
+    assert (config.moment_slope, config.moment_shift) == (slope, shift)
+    assert config.right_slope > 0
+    assert config.there_level_slope == 0
+    for name, weight in plain.weights.items():
+        assert torch.equal(weight.half().float(), calibrated.weights[name].float()), name
+
+
+def test_scores_are_as_calibration_says_and_once(folder: Path) -> None:
+    asked = ["predict", str(folder / "feats.h5"), "--queries", str(folder / "gt.jsonl"), "-q"]
+    scores = {}
+    for name in ("model", "calibrated"):
+        target = folder / f"{name}.jsonl"
+        assert run([*asked, "--model", str(folder / f"{name}.safetensors"), "-o", str(target), "-f"]) == 0
+        lines = map(json.loads, target.read_text(encoding="utf-8").splitlines())
+        scores[name] = np.array([score for each in lines for *_, score in each["pred_relevant_windows"]])
+    config = read_checkpoint(folder / "calibrated.safetensors").config
+    logit = np.log(scores["model"] / (1 - scores["model"]))
+    wanted = 1 / (1 + np.exp(-config.moment_slope * logit - config.moment_shift))
+    assert np.allclose(scores["calibrated"], wanted, atol=5e-3)
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        example("calibrate_curves.py", folder, "-o", "again.safetensors", model="calibrated.safetensors")
+    assert "is calibrated already" in error.value.stderr

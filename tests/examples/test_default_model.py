@@ -14,7 +14,7 @@ from conftest import Amr
 from amr.encoders.registry import identity_of
 from amr.formats.untrusted.tensor_header import METADATA_KEY, read_header
 from amr.moments import interval_iou
-from amr.tasks.models import SHIPPED, shipped_path
+from amr.tasks.networks import CURVES, OTHER_FEATURES, SHIPPED, shipped_path
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
 LARGEST_BYTES = 16_000_000
@@ -75,15 +75,15 @@ def test_a_table_leaves_out_what_is_unlikely_and_says_so(amr: Amr) -> None:
     assert "0:" in amr("predict", *asked, "--min-score", 0).stdout
 
 
-def test_features_of_another_hop_are_searched_by_similarity_and_it_is_said(amr: Amr) -> None:
+def test_features_of_another_hop_are_searched_by_curves_and_it_is_said(amr: Amr) -> None:
     asked = ("--query", "someone chops wood", AUDIO / "lumberjack.ogg", "--hop", 0.96)
     done = amr("predict", *asked)
     assert done.returncode == 0
-    assert "searching by similarity" in done.stderr
-    assert done.stdout == amr("predict", *asked, "--model", "window").stdout
+    assert done.stderr == f"amr predict: {OTHER_FEATURES}\n"
+    assert done.stdout == amr("predict", *asked, "--model", CURVES).stdout
 
 
 def test_a_name_that_is_none_says_which_there_are(amr: Amr) -> None:
     done = amr("predict", "--query", "x", "--model", "bset", AUDIO)
     assert done.returncode == 2
-    assert "best, window, prior:whole" in done.stderr
+    assert "best, curves, window, prior:whole" in done.stderr

@@ -26,7 +26,7 @@ from amr.models.checkpoint import read_checkpoint
 from amr.retrieval.archive.index import build_index, find_index
 from amr.retrieval.archive.ranking import products_of_rows
 from amr.retrieval.archive.spaces import JointSpace
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import shipped_path
 
 FLIPS = 12
 

@@ -27,7 +27,7 @@ from amr.models.presets import PRESETS
 from amr.models.torch_windows import TorchWindows
 from amr.models.windows import WindowAnswers, WindowItem, similarity_curves
 from amr.retrieval.trained.model import MomentModel, load_model
-from amr.tasks.models import shipped_path
+from amr.tasks.networks import CURVES, SHIPPED, shipped_path
 
 ROUNDING = 1e-5
 
@@ -137,8 +137,9 @@ def test_its_weights_are_those_of_torchs_network(config: NetworkConfig) -> None:
     assert frame_shapes(config) == shapes_of(build_network(config))
 
 
-def test_the_shipped_model_says_the_same_of_frames_as_they_are() -> None:
-    checkpoint = read_checkpoint(shipped_path())
+@pytest.mark.parametrize("name", [SHIPPED, CURVES])
+def test_the_shipped_models_say_the_same_of_frames_as_they_are(name: str) -> None:
+    checkpoint = read_checkpoint(shipped_path(name))
     network = checkpoint.build()
     rng = np.random.default_rng(0)
     items = items_of([125, 1, 300, 40], checkpoint.config, 0)

@@ -112,4 +112,4 @@ def test_the_network_hears_nothing_and_knows_no_batch_mates() -> None:
         return found
 
     assert torch.allclose(answer(40), answer(40, 70, 35), atol=2e-5)
-    assert sum(weight.numel() for weight in build_network(CURVES).parameters()) == 110_020
+    assert sum(weight.numel() for weight in build_network(CURVES).parameters()) == 110_160

@@ -140,7 +140,7 @@ def test_only_what_was_measured_takes_sentences_apart() -> None:
     assert isinstance(amr.load_model("best").joining(finder, yamnet), JoiningFinder)
     assert isinstance(amr.load_model("window").joining(finder, yamnet), JoiningFinder)
     assert amr.load_model("window").joining(finder, None) is finder
-    own = amr.load_model(amr.tasks.models.shipped_path())
+    own = amr.load_model(amr.tasks.networks.shipped_path())
     assert own.joining(finder, yamnet) is finder
 
 

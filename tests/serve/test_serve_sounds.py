@@ -19,7 +19,8 @@ from amr.serve.moments import Answerer
 from amr.serve.routes import Page, application
 from amr.serve.sounds import KeptSounds
 from amr.tasks.inputs import SearchInputs, open_search
-from amr.tasks.models import AUTO, load_model
+from amr.tasks.models import load_model
+from amr.tasks.networks import AUTO
 from amr.tasks.standing import standing
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"

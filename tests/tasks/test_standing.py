@@ -18,7 +18,8 @@ from amr.retrieval.search import AnswerOptions
 from amr.tasks.archive import Ranking, make_indexes
 from amr.tasks.inputs import SearchInputs, open_search
 from amr.tasks.learned import learn
-from amr.tasks.models import AUTO, load_model
+from amr.tasks.models import load_model
+from amr.tasks.networks import AUTO
 from amr.tasks.search import ALONE, WHOLE, answers
 from amr.tasks.standing import MOST_UNDER_WAY, standing
 
