@@ -218,7 +218,9 @@ def predict(model: Path, asked: Sequence[dict[str, str]], features: Path) -> lis
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def fit(found: Outcomes) -> tuple[float, float, float, float]:
+def fit(
+    found: Outcomes, start: Sequence[float] = (10.0, -2.0, 1.0, 0.0)
+) -> tuple[float, float, float, float]:
     """What the level counts for, its shift, what the logit counts for, its shift: the likeliest."""
     level = found.level
     assert level is not None, "the caller saw that the model has one"
@@ -227,7 +229,7 @@ def fit(found: Outcomes) -> tuple[float, float, float, float]:
         of_level = log_sigmoid(weights[0] * level + weights[1])
         return of_level + log_sigmoid(weights[2] * found.logit + weights[3])
 
-    of_level, level_shift, slope, shift = likeliest(log_chance, found.hit, (10.0, -2.0, 1.0, 0.0))
+    of_level, level_shift, slope, shift = likeliest(log_chance, found.hit, start)
     return of_level, level_shift, slope, shift
 
 

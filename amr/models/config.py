@@ -123,8 +123,9 @@ class NetworkConfig:
             variance over the training data.
         level_weight: of ``frames``: where it is not 0, every score of a stretch is multiplied by the chance
             that what is asked for is there at all, sigmoid(``level_weight`` level + ``level_shift``), level
-            being that of :mod:`amr.models.frames.level`. It tells recordings apart, not a recording's
-            moments; calibration sets it.
+            being that of :mod:`amr.models.frames.level`; without audio, how high the similarity rises
+            (:func:`amr.retrieval.window.heights`). It tells recordings apart, not a recording's moments;
+            calibration sets it.
         level_shift: see ``level_weight``.
         level_similarity: what a unit of similarity counts for in the level, beside a cosine of 1.
         moment_slope: of ``segments``: how likely an answer is right, by the logit of its marginal; 0: as
@@ -336,7 +337,7 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
     for name in MOMENT_FIELDS:
         if getattr(config, name) and not config.segments:
             raise ValueError(f"{name} is of segments, and segments is off")
-    if config.level_weight and not config.prototypes:
+    if config.level_weight and config.audio and not config.prototypes:
         raise ValueError("level_weight is of prototypes, and prototypes is 0")
     if config.level_similarity and not config.similarity_channels:
         raise ValueError("level_similarity is of similarities, and similarity_channels is 0")

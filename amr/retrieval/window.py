@@ -127,6 +127,14 @@ def saliency(curve: Float32Array, options: WindowOptions) -> Float32Array:
     return to_score(curve, options)
 
 
+def heights(curve: FloatingArray, hop_s: float, options: WindowOptions) -> Float32Array:
+    """``(frames,)``: the logit of the score that a moment with its peak at a frame would have."""
+    found: Float32Array = (
+        smoothed(curve, options.smooth_s / hop_s) - options.score_centre
+    ) / options.score_scale
+    return found
+
+
 def to_score(similarity: FloatingArray, options: WindowOptions) -> Float32Array:
     """Logistic; knows nothing of the recording, so that scores compare from one to another."""
     steps = np.clip((similarity - options.score_centre) / options.score_scale, -60.0, 60.0)

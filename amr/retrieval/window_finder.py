@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from amr.arrays import Float32Array
+from amr.arrays import Float32Array, FloatingArray
 from amr.encoders.base import Encoder
 from amr.formats.queries import Query
 from amr.retrieval import window
@@ -94,6 +94,10 @@ class WindowFinder:
         for start, joint in self._blocks(frames):
             curves[start : start + len(joint)] = joint @ vectors.T
         return curves
+
+    def heights(self, curve: FloatingArray, hop_s: float) -> Float32Array:
+        """How high each frame of a curve ``(frames,)`` lies, on the scale of the logits of scores."""
+        return window.heights(curve, hop_s, self.options)
 
     def joint(self, frames: Float32Array) -> Float32Array:
         """Frames ``(frames, dimension)`` in the joint space, ``(frames, joint_dimension)``."""

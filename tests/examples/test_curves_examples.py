@@ -16,9 +16,13 @@ from test_judge_default import EXAMPLES
 
 from amr.cli.main import run
 from amr.encoders.registry import load_encoder
+from amr.formats.features.open import open_features
+from amr.functional import sigmoid
 from amr.models.build import build_network
 from amr.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from amr.models.presets import PRESETS
+from amr.retrieval.window import default_options
+from amr.retrieval.window_finder import WindowFinder
 
 MOMENTS = {"sheepfield": ("a sheep bleats", [4.0, 9.0]), "lumberjack": ("someone chops wood", [26.9, 42.3])}
 
@@ -64,9 +68,9 @@ def test_scores_are_calibrated_on_curves_of_all_kinds(folder: Path) -> None:
     plain, calibrated = (read_checkpoint(folder / f"{name}.safetensors") for name in ("model", "calibrated"))
     curve = said.strip().rsplit("score = ", 1)[1]
     assert curve in calibrated.history[-1]
-    slope, shift = map(float, re.findall(r"[-+]?\d+\.\d+", curve))
+    fitted = tuple(map(float, re.findall(r"[-+]?\d+\.\d+", curve)))
     config = calibrated.config
-    assert (config.moment_slope, config.moment_shift) == (slope, shift)
+    assert fitted == (config.level_weight, config.level_shift, config.moment_slope, config.moment_shift)
     assert config.right_slope > 0
     assert config.there_level_slope == 0
     for name, weight in plain.weights.items():
@@ -80,11 +84,17 @@ def test_scores_are_as_calibration_says_and_once(folder: Path) -> None:
         target = folder / f"{name}.jsonl"
         assert run([*asked, "--model", str(folder / f"{name}.safetensors"), "-o", str(target), "-f"]) == 0
         lines = map(json.loads, target.read_text(encoding="utf-8").splitlines())
-        scores[name] = np.array([score for each in lines for *_, score in each["pred_relevant_windows"]])
+        scores[name] = [np.array(each["pred_relevant_windows"])[:, 2] for each in lines]
     config = read_checkpoint(folder / "calibrated.safetensors").config
-    logit = np.log(scores["model"] / (1 - scores["model"]))
-    wanted = 1 / (1 + np.exp(-config.moment_slope * logit - config.moment_shift))
-    assert np.allclose(scores["calibrated"], wanted, atol=5e-3)
+    window = WindowFinder(load_encoder(), default_options("yamnet"))
+    with open_features(str(folder / "feats.h5")) as features:
+        for (vid, (query, _)), plain, found in zip(MOMENTS.items(), *scores.values(), strict=True):
+            curve = window.curves(features.frames(vid).astype(np.float32), [query])[:, 0]
+            level = float(window.heights(curve, features.hop_s).max())
+            there = sigmoid(np.array(config.level_weight * level + config.level_shift))
+            logit = np.log(plain / (1 - plain))
+            wanted = there * sigmoid(config.moment_slope * logit + config.moment_shift)
+            assert np.allclose(found, wanted, atol=2e-3)
     with pytest.raises(subprocess.CalledProcessError) as error:
         example("calibrate_curves.py", folder, "-o", "again.safetensors", model="calibrated.safetensors")
     assert "is calibrated already" in error.value.stderr

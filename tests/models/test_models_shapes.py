@@ -84,7 +84,6 @@ def test_means_and_ranks() -> None:
         ({"similarity_channels": 2}, "without audio expected 9"),
         ({"prototypes": 5, "prototype_axes": 5}, "audio is off"),
         ({"audio": True}, "expected 0 to 2"),
-        ({"level_weight": 1.0}, "prototypes is 0"),
     ],
 )
 def test_a_configuration_that_cannot_be_says_why(change: dict[str, object], message: str) -> None:

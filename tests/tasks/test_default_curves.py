@@ -113,6 +113,7 @@ def test_it_is_small_and_calibrated_and_names_its_recipe() -> None:
     assert header.preset == CURVES
     assert config == replace(PRESETS[CURVES].network, **{n: getattr(config, n) for n in CALIBRATED_FIELDS})
     assert config.moment_slope > 0
+    assert config.level_weight > 0
     assert config.right_slope > 0
     assert history[0].startswith("amr train ")
     assert history[-1].startswith("calibrated on ")

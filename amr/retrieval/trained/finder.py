@@ -80,6 +80,7 @@ class TrainedFinder:
         grid, duration_s, curve = excerpt.grid, excerpt.duration_s, None
         if self.model.config.similarity_channels and self.similarity is not None:
             curve = self.similarity.sharpened(excerpt, query.text)
+        heights = self._heights(curve, grid.hop_s)
         return [
             ModelRequest(
                 excerpt.vid,
@@ -91,6 +92,7 @@ class TrainedFinder:
                 each.first,
                 meaning,
                 self._joint(each.frames),
+                heights,
             )
             for each in excerpt.stretches
         ]
@@ -108,7 +110,17 @@ class TrainedFinder:
             )
         vid, frames, grid, length_s = recording.vid, recording.frames, recording.grid, recording.duration_s
         return [
-            ModelRequest(vid, frames, grid, length_s, tokens, curve, meaning=meaning, joint=joint)
+            ModelRequest(
+                vid,
+                frames,
+                grid,
+                length_s,
+                tokens,
+                curve,
+                meaning=meaning,
+                joint=joint,
+                heights=self._heights(curve, grid.hop_s),
+            )
             for (tokens, meaning), curve in zip(self._texts(queries), curves, strict=True)
         ]
 
@@ -117,6 +129,12 @@ class TrainedFinder:
         if self.model.config.audio or self.similarity is None:
             return None
         return self.similarity.joint(frames)
+
+    def _heights(self, curve: FloatingArray | None, hop_s: float) -> FloatingArray | None:
+        """The curve on the scale of the window's scores, for networks that see its shapes alone."""
+        if self.model.config.audio or self.similarity is None or curve is None or not len(curve):
+            return None
+        return self.similarity.heights(curve, hop_s)
 
     def _texts(self, queries: Sequence[Query]) -> list[tuple[FloatingArray, FloatingArray | None]]:
         """Tokens of each query, or, where it was learned from examples, what it sounds like, and a blank."""

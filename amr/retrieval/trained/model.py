@@ -120,7 +120,7 @@ class MomentModel:
         with ThreadPool(self.threads) as pool:
             for answers in pool.map(self._run, self._batches(requests, waiting)):
                 for pending, window, answer in answers:
-                    pending.take(window, answer)
+                    pending.take(window, answer, self.config)
                 while waiting and waiting[0].is_complete:
                     yield waiting.popleft().answer(nms, top_k)
         for pending in waiting:

@@ -33,6 +33,8 @@ class ModelRequest:
         meaning: ``(axes,)`` what the query sounds like, in place of what the tokens say, for networks with
             prototypes.
         joint: ``frames`` in the joint space, ``(frames, joint_dimension)``, for networks without audio.
+        heights: ``(frames,)`` of the similarity on a scale that is the same in all recordings, for networks
+            without audio that were calibrated.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ModelRequest:
     first_frame: int = 0
     meaning: FloatingArray | None = None
     joint: FloatingArray | None = None
+    heights: FloatingArray | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -96,14 +99,23 @@ class PendingRequest:
             self._curves = similarity_curves(similarity, config.similarity_channels)
         return self._curves[stretch]
 
-    def take(self, window: range, answer: WindowAnswers) -> None:
+    def there(self, window: range, config: NetworkConfig) -> float:
+        """The chance that what is asked for is in a window at all, by its highest similarity; 1 where that is
+        not known, or the network's own scores say it."""
+        heights = self.request.heights
+        if heights is None or not config.level_weight:
+            return 1.0
+        highest = heights[window.start : window.stop].max()
+        return float(sigmoid(np.array(config.level_weight * highest + config.level_shift, dtype=np.float64)))
+
+    def take(self, window: range, answer: WindowAnswers, config: NetworkConfig) -> None:
         """Take a window's answer: spans as fractions of the window become seconds of the recording."""
-        request = self.request
+        request, there = self.request, self.there(window, config)
         start_s, end_s = extent(window, request.grid, request.duration_s)
         seconds = start_s + np.clip(answer.ends.astype(np.float64), 0.0, 1.0) * (end_s - start_s)
         moments = [
             Moment(float(s), float(e), float(c))
-            for (s, e), c in zip(seconds, sigmoid(answer.logits), strict=True)
+            for (s, e), c in zip(seconds, there * sigmoid(answer.logits), strict=True)
             if c > LEAST_SCORE and e > s
         ]
         saliency = sigmoid(answer.saliency[: len(window)])
