@@ -21,9 +21,13 @@ from amr.encoders.registry import load_encoder
 from amr.formats.features.open import open_features
 from amr.formats.features.write import FeatureWriter, create_feature_file
 from amr.formats.untrusted.tensor_header import METADATA_KEY, read_header
+from amr.functional import sigmoid
+from amr.models.checkpoint import read_checkpoint, write_checkpoint
 from amr.models.config import CALIBRATED_FIELDS
 from amr.models.model_file import open_model
 from amr.models.presets import PRESETS
+from amr.retrieval.window import default_options
+from amr.retrieval.window_finder import WindowFinder
 from amr.tasks.networks import (
     AUTO,
     CURVES,
@@ -214,6 +218,23 @@ def test_an_archive_is_ranked_by_similarity_and_answered_by_it(tool: Tool, coars
     listed = tool(*asked, "--shortlist", "50")
     assert listed.stdout == everything.stdout
     assert tool(*asked, "--shortlist", "exact").returncode == 2
+
+
+def test_a_score_is_that_it_is_there_times_that_this_is_it(coarse: Path, tmp_path: Path) -> None:
+    shipped = read_checkpoint(shipped_path(CURVES))
+    plain = tmp_path / "plain.safetensors"
+    write_checkpoint(plain, replace(shipped, config=replace(shipped.config, level_weight=0.0)))
+    query = "a sheep bleats"
+    window = WindowFinder(load_encoder(hop_s=0.96), default_options("yamnet"))
+    found, alone = (list(amr.predict([query], [coarse], model=name)) for name in (CURVES, plain))
+    with open_features(str(coarse)) as features:
+        for one, other in zip(found, alone, strict=True):
+            curve = window.curves(features.frames(one.vid).astype(np.float32), [query])[:, 0]
+            highest = float(window.heights(curve, features.hop_s).max())
+            there = sigmoid(np.array(shipped.config.level_weight * highest + shipped.config.level_shift))
+            assert 0.02 < there < 0.98
+            assert one.windows[0][:2] == other.windows[0][:2]
+            assert one.windows[0][2] == pytest.approx(there * other.windows[0][2], abs=2e-4)
 
 
 def test_scores_are_for_another_share_of_present_questions(tool: Tool, coarse: Path) -> None:
