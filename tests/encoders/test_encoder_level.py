@@ -106,7 +106,7 @@ def test_features_of_earlier_versions_have_their_encoder() -> None:
 def test_features_of_earlier_versions_are_searched_by_similarity(caplog: pytest.LogCaptureFixture) -> None:
     earlier = encoder_of(replace(identity_of(), normalisation="none"))
     with caplog.at_level("INFO", "amr"):
-        assert amr.load_model("auto").settled(earlier).name == "window"
+        assert amr.load_model("auto").settled(earlier).name == "curves"
         assert amr.load_model("auto").settled(load_encoder()).name == "best"
     [record] = caplog.records
     assert "extract these features again" in record.getMessage()
