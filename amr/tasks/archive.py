@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 ALL, EXACT = "all", "exact"
 PERIOD_S = 60.0
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -323,8 +325,13 @@ def make_index(features: FeatureFile, space: Space) -> None:
 
     try:
         index = build_index(features, space, say)
-    except PermissionError as error:
-        where = index_folder(features.path, space.model)
-        raise InputError("no index can be written here", where=where) from error
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        current = find_index(features, space)
+        if current is None:
+            where = index_folder(features.path, space.model)
+            raise InputError("no index can be written here", where=where) from error
+        index = current  # there is nothing to write
     took_s = time.monotonic() - began
     log.info(f"{features.path}: {index.rows} frames are indexed{of_model}, in {took_s:.1f} s")

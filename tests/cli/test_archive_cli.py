@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from archive_world import Tool
 from amr.encoders.registry import load_encoder
 from amr.encoders.running.stream import encode_recording
 from amr.formats.features.output import Begin, open_feature_output
+from amr.retrieval.archive import index
 from amr.retrieval.archive.index_file import MANIFEST, index_folder
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
@@ -110,6 +113,26 @@ def test_the_models_own_index_is_made_and_its_lack_told_of(tool: Tool, feats: Pa
     assert other.stdout == used.stdout == lacking.stdout  # all twelve are on any list
     window = tool(*listing, "--model", "window")
     assert "best" not in window.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_where_nothing_can_be_written_an_index_that_is_up_to_date_will_do(
+    tool: Tool, feats: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(folder: Path) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(index, "held_index", refused)
+    making = ("predict", "--index", "--model", "window", feats)
+    lacking = tool(*making)
+    assert lacking.returncode == 3
+    assert "no index can be written here" in lacking.stderr
+    monkeypatch.undo()
+    assert tool(*making).returncode == 0
+    monkeypatch.setattr(index, "held_index", refused)
+    again = tool(*making)
+    assert again.returncode == 0
+    assert "frames are indexed, in" in again.stderr
 
 
 def test_a_shortlist_without_an_index_is_told_of(tool: Tool, feats: Path) -> None:
