@@ -127,17 +127,19 @@ def saliency(curve: Float32Array, options: WindowOptions) -> Float32Array:
     return to_score(curve, options)
 
 
-def heights(curve: FloatingArray, hop_s: float, options: WindowOptions) -> Float32Array:
+def heights(curve: FloatingArray, hop_s: float, options: WindowOptions) -> FloatingArray:
     """``(frames,)``: the logit of the score that a moment with its peak at a frame would have."""
-    found: Float32Array = (
-        smoothed(curve, options.smooth_s / hop_s) - options.score_centre
-    ) / options.score_scale
-    return found
+    return to_logit(smoothed(curve, options.smooth_s / hop_s), options)
+
+
+def to_logit(similarity: FloatingArray, options: WindowOptions) -> FloatingArray:
+    """The logit of :func:`to_score`."""
+    return (similarity - options.score_centre) / options.score_scale
 
 
 def to_score(similarity: FloatingArray, options: WindowOptions) -> Float32Array:
     """Logistic; knows nothing of the recording, so that scores compare from one to another."""
-    steps = np.clip((similarity - options.score_centre) / options.score_scale, -60.0, 60.0)
+    steps = np.clip(to_logit(similarity, options), -60.0, 60.0)
     score: Float32Array = (1.0 / (1.0 + np.exp(-steps))).astype(np.float32)
     return score
 

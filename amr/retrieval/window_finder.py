@@ -95,7 +95,7 @@ class WindowFinder:
             curves[start : start + len(joint)] = joint @ vectors.T
         return curves
 
-    def heights(self, curve: FloatingArray, hop_s: float) -> Float32Array:
+    def heights(self, curve: FloatingArray, hop_s: float) -> FloatingArray:
         """How high each frame of a curve ``(frames,)`` lies, on the scale of the logits of scores."""
         return window.heights(curve, hop_s, self.options)
 

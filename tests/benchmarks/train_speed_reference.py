@@ -113,7 +113,7 @@ class ReferenceLoop:
         device: that the model trains on.
     """
 
-    def __init__(self, checkout: Path, tree: Path, batch: int, workers: int = 0, device: str = "cpu") -> None:
+    def __init__(self, checkout: Path, tree: Path, batch: int, workers: int, device: str) -> None:
         sys.path[:0] = [str(checkout), str(checkout / "training")]
         self.module = import_with_stand_ins("train")
         self.module.write_log = lambda *_, **__: None

@@ -103,7 +103,7 @@ def test_features_of_earlier_versions_have_their_encoder() -> None:
         encoder_of(replace(earlier, normalisation="some other day's"))
 
 
-def test_features_of_earlier_versions_are_searched_by_similarity(caplog: pytest.LogCaptureFixture) -> None:
+def test_features_of_earlier_versions_are_answered_by_curves(caplog: pytest.LogCaptureFixture) -> None:
     earlier = encoder_of(replace(identity_of(), normalisation="none"))
     with caplog.at_level("INFO", "amr"):
         assert amr.load_model("auto").settled(earlier).name == "curves"

@@ -91,6 +91,12 @@ def test_a_configuration_that_cannot_be_says_why(change: dict[str, object], mess
         NetworkConfig.from_fields(CURVES.to_fields() | change)
 
 
+def test_with_audio_a_level_is_that_of_prototypes() -> None:
+    lacking = {"prototypes": 0, "prototype_axes": 0, "level_weight": 1.0}
+    with pytest.raises(ValueError, match="level_weight is of prototypes, and prototypes is 0"):
+        NetworkConfig.from_fields(PRESETS["best"].network.to_fields() | lacking)
+
+
 @pytest.mark.parametrize("change", [{"audio": False}, {"similarity_channels": 3}])
 def test_learned_queries_take_audio_and_two_curves(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
