@@ -48,10 +48,10 @@ def handling(handlers: dict[int, Any]) -> Iterator[None]:
 class Unwinding:
     """Ctrl-C and SIGTERM, where no tool has a better answer: unwind, so that no half-written file stays.
 
-    Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, or takes
-    it for a broken file, and an extension module that is interrupted while it is imported takes the process
-    with it. Then it is raised a little later; an import that goes on for long is not waited for: the process ends, as by SIGKILL, which
-    loses nothing that is finished.
+    Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, or
+    takes it for a broken file, and an extension module that is interrupted while it is imported takes the
+    process with it. Then it is raised a little later; an import that goes on for long is not waited for: the
+    process ends, as by SIGKILL, which loses nothing that is finished.
 
     Args:
         program: for messages.
@@ -92,8 +92,7 @@ def end_at_once(number: int, line: str) -> NoReturn:
 
 def is_delicate(frame: FrameType | None) -> bool:
     """Whether a module is imported, or a library calls Python for a file's bytes, just now: libsndfile the
-    functions of ``soundfile``, HDF5 those of our
-    journaled file."""
+    functions of ``soundfile``, HDF5 those of our journaled file."""
     while frame is not None:
         code = frame.f_code
         if code.co_name.startswith("vio_") or code.co_filename.startswith("<frozen importlib"):
