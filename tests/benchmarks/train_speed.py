@@ -9,8 +9,9 @@ Features are fabricated: 60 frames and up to 32 tokens of 768 numbers, one momen
 takes similarities they have the embedded encoder's sizes. Each side runs in a
 process of its own that lives as long as the measurement; the sides take turns (A, B, A, B) and the median of
 the paired ratios is printed. After each round of ours a matrix product gives the machine's rate, and with the
-operations that torch counts in a step, the floor. It is that of products in float32 whatever the precision;
-beside it stands the rate of products in the run's own.
+operations that torch counts in a step, the floor. It is that of torch's products in float32 whatever the
+precision. Beside it stand the rate of products in the run's own, and the rate and the floor of the products
+that ``amr.models.products`` takes in float32, which on some processors are faster than torch's.
 
 Wall time beside a busy neighbour means little; processor seconds a sample hold. ``--busy`` starts a neighbour
 that keeps one core busy. Memory is the largest the process ever had.
@@ -36,9 +37,8 @@ from typing import Any
 
 import numpy as np
 from train_speed_data import fabricate, identity_for
+from train_speed_floor import count_operations, floor_ratios, matrix_rate
 
-PROBE_SHAPE = (1024, 256, 1024)
-PROBE_REPEATS = 40
 MATCHING = "matching"
 
 
@@ -141,24 +141,6 @@ def speeds(rounds: list[dict[str, float]], samples: int, facts: dict[str, Any]) 
     }
 
 
-def floor_ratios(
-    rounds: list[dict[str, float]], samples: int, facts: dict[str, Any], options: argparse.Namespace
-) -> dict[str, Any]:
-    """How far above the floor ours is, in wall time on all threads and in processor time."""
-    gflop = facts["gflop_a_sample"] * samples
-    wall = [each["wall_s"] * each["gflop_per_s"] * options.threads / gflop for each in rounds]
-    processor = [each["processor_s"] * each["gflop_per_s"] / gflop for each in rounds]
-    return {
-        "gflop_a_sample": round(facts["gflop_a_sample"], 3),
-        "gflop_per_s_a_thread": round(statistics.median(each["gflop_per_s"] for each in rounds), 1),
-        "gflop_per_s_a_thread_own_precision": round(
-            statistics.median(each["gflop_per_s_own"] for each in rounds), 1
-        ),
-        "times_the_floor_wall": round(statistics.median(wall), 2),
-        "times_the_floor_processor": round(statistics.median(processor), 2),
-    }
-
-
 def paired(reference: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, float]:
     """Medians of the reference's time over ours in the same round."""
     pairs = list(zip(reference, ours, strict=True))
@@ -231,6 +213,7 @@ def serve(options: argparse.Namespace) -> None:
             if ours is not None:
                 result["gflop_per_s"] = matrix_rate(options.device, "float32")
                 result["gflop_per_s_own"] = matrix_rate(options.device, ours.precision)
+                result["gflop_per_s_ours"] = matrix_rate(options.device, "float32", ours=True)
             print(json.dumps(result), file=product, flush=True)
 
 
@@ -296,15 +279,12 @@ class OurLoop:
 
     def _operations(self) -> float:
         """Counted floating-point operations of forward and backward of one item, in 1e9."""
-        from torch.utils.flop_counter import FlopCounterMode
-
         from amr.training.step import ChunkJob
 
         batch = self._batch()
         job = ChunkJob(self.dataset, batch, slice(0, len(batch)), 0)
-        with FlopCounterMode(display=False) as counter:
-            self.stepper.chunk_losses(job)["total"].backward()
-        return float(counter.get_total_flops()) / len(batch) / 1e9
+        total = count_operations(lambda: self.stepper.chunk_losses(job)["total"].backward())
+        return total / len(batch) / 1e9
 
     def _batch(self) -> Any:
         from amr.training.batches import draw_batch
@@ -363,28 +343,6 @@ def matching_recorded() -> Iterator[None]:
 def peak_bytes() -> int:
     """The most memory that this process has had."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def matrix_rate(device: str, dtype_name: str) -> float:
-    """1e9 floating-point operations a second of this thread (of its own processor time), or of the GPU."""
-    import torch
-
-    rows, inner, cols = PROBE_SHAPE
-    kind = {"device": device, "dtype": getattr(torch, dtype_name)}
-    left, right = torch.ones(rows, inner, **kind), torch.ones(inner, cols, **kind)
-    operations = 2 * rows * inner * cols * PROBE_REPEATS / 1e9
-    left @ right
-    if device == "cpu":
-        began = time.thread_time()
-        for _ in range(PROBE_REPEATS):
-            left @ right
-        return operations / (time.thread_time() - began)
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(PROBE_REPEATS):
-        left @ right
-    torch.cuda.synchronize()
-    return operations / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 from training_world import World, query, record, tiny_plan
 
 from amr.distributed import Processes
+from amr.models import products
 from amr.models.build import total_loss
 from amr.models.detr.network import DetrNetwork
 from amr.models.threads import ThreadPool
@@ -52,6 +53,26 @@ def test_threads_change_not_a_bit(dataset: Dataset) -> None:
     alone, together = train(plan, dataset), train(plan, dataset, threads=3)
     assert torch.equal(alone.flat.values, together.flat.values)
     assert torch.equal(alone.sums, together.sums)
+
+
+@pytest.mark.skipif(not products.has_onednn(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("preset", ["am-detr", "lcs-detr"])
+def test_products_by_onednn_give_the_same_step(
+    dataset: Dataset, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"hidden_dim": 64, "feedforward_dim": 128}
+    plan = tiny_plan(preset, network=sizes, chunk_frames=120, precision="float32")
+    made, calls = [], []
+    for takes_onednn, threads in ((False, 1), (True, 1), (True, 3)):
+        monkeypatch.setattr(products, "mkl_holds_back", lambda takes=takes_onednn: takes)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+            made.append(train(plan, dataset, steps=2, threads=threads, learning_rate=1e-4))
+        calls.append(sum(event.key == "mkldnn::_linear_pointwise" for event in profiler.key_averages()))
+    torchs, alone, together = made
+    assert calls[:2] == [0, 1]
+    assert torch.equal(alone.flat.values, together.flat.values)
+    assert torch.allclose(alone.sums, torchs.sums, rtol=1e-5)
+    assert (alone._gradient - torchs._gradient).abs().max() < 1e-4 * torchs._gradient.abs().max()
 
 
 def test_dropout_differs_by_step_and_chunk_and_follows_the_seed(dataset: Dataset) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from amr.models.dropout import Dropout
+from amr.models.products import Linear, linear
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -67,8 +68,8 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.input = nn.Linear(dim, 3 * dim)
-        self.output = nn.Linear(dim, dim)
+        self.input = Linear(dim, 3 * dim)
+        self.output = Linear(dim, dim)
         self.dropout = Dropout(dropout)
         nn.init.zeros_(self.input.bias)
         nn.init.zeros_(self.output.bias)
@@ -96,11 +97,11 @@ class MultiHeadAttention(nn.Module):
         sizes = [2 * dim, dim] if query is key else [dim, dim, dim]
         weights, biases = torch.split(self.input.weight, sizes), torch.split(self.input.bias, sizes)
         if query is key:
-            q, k = functional.linear(query, weights[0], biases[0]).chunk(2, -1)
+            q, k = linear(query, weights[0], biases[0]).chunk(2, -1)
         else:
-            q = functional.linear(query, weights[0], biases[0])
-            k = functional.linear(key, weights[1], biases[1])
-        v = functional.linear(value, weights[-1], biases[-1])
+            q = linear(query, weights[0], biases[0])
+            k = linear(key, weights[1], biases[1])
+        v = linear(value, weights[-1], biases[-1])
         heads = [split_heads(x, self.heads) for x in (q, k, v)]
         attended = join_heads(attend(heads[0], heads[1], heads[2], mask, self.dropout))
         if row_gate is not None:

@@ -13,6 +13,7 @@ from amr.models.detr.attention import MultiHeadAttention
 from amr.models.detr.hidden import LEAST_SLOPE, FeedForwardWeights, hidden_layer, product_dtype
 from amr.models.detr.prelu import OneSlopePReLU
 from amr.models.dropout import Dropout
+from amr.models.products import Linear
 
 
 class MLP(nn.Module):
@@ -20,7 +21,7 @@ class MLP(nn.Module):
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -36,7 +37,7 @@ class ProjectionLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(size_in)
         self.dropout = Dropout(dropout)
-        self.linear = nn.Linear(size_in, size_out)
+        self.linear = Linear(size_in, size_out)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.linear(self.dropout(self.norm(x)))
@@ -63,10 +64,10 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, hidden: int, dropout: float, activation: str = "prelu") -> None:
         super().__init__()
-        self.up = nn.Linear(dim, hidden)
+        self.up = Linear(dim, hidden)
         self.activation = OneSlopePReLU() if activation == "prelu" else nn.ReLU()
         self.dropout = Dropout(dropout)
-        self.down = nn.Linear(hidden, dim)
+        self.down = Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         slope = self.activation.weight if isinstance(self.activation, OneSlopePReLU) else None

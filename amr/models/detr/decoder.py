@@ -17,6 +17,7 @@ from amr.models.detr.attention import attend, join_heads, key_mask, split_heads
 from amr.models.detr.blocks import MLP, FeedForward
 from amr.models.detr.positions import anchor_positions
 from amr.models.dropout import Dropout
+from amr.models.products import Linear
 from amr.models.spans import logit
 
 
@@ -26,12 +27,12 @@ class QueryAttention(nn.Module):
     def __init__(self, dim: int, *, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.query_content = nn.Linear(dim, dim)
-        self.query_position = nn.Linear(dim, dim)
-        self.key_content = nn.Linear(dim, dim)
-        self.key_position = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.output = nn.Linear(dim, dim)
+        self.query_content = Linear(dim, dim)
+        self.query_position = Linear(dim, dim)
+        self.key_content = Linear(dim, dim)
+        self.key_position = Linear(dim, dim)
+        self.value = Linear(dim, dim)
+        self.output = Linear(dim, dim)
         self.dropout = Dropout(dropout)
         nn.init.zeros_(self.output.bias)
 
@@ -53,13 +54,13 @@ class FrameAttention(nn.Module):
     def __init__(self, dim: int, *, heads: int, dropout: float, first: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.query_content = nn.Linear(dim, dim)
-        self.query_position = nn.Linear(dim, dim) if first else None
-        self.query_sine = nn.Linear(dim, dim)
-        self.key_content = nn.Linear(dim, dim)
-        self.key_position = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.output = nn.Linear(dim, dim)
+        self.query_content = Linear(dim, dim)
+        self.query_position = Linear(dim, dim) if first else None
+        self.query_sine = Linear(dim, dim)
+        self.key_content = Linear(dim, dim)
+        self.key_position = Linear(dim, dim)
+        self.value = Linear(dim, dim)
+        self.output = Linear(dim, dim)
         self.dropout = Dropout(dropout)
         nn.init.zeros_(self.output.bias)
 

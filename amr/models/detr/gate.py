@@ -9,6 +9,7 @@ from torch.nn import functional
 from amr.models.detr.attention import MultiHeadAttention, key_mask
 from amr.models.dropout import Dropout
 from amr.models.pooling import AttentionPooling, MeanPooling
+from amr.models.products import Linear
 
 
 class Continuity(nn.Module):
@@ -21,7 +22,7 @@ class Continuity(nn.Module):
     def __init__(self, dim: int, kernel: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
-        self.pointwise = nn.Linear(dim, dim)
+        self.pointwise = Linear(dim, dim)
 
     def forward(self, audio: Tensor, mask: Tensor | None) -> Tensor:
         """``(batch, frames, dim)`` to the same."""

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from amr.models.products import product
+
 LEAST_SLOPE = 1e-3
 """Below this the hidden layer after PReLU no longer tells what it was before."""
 
@@ -53,26 +55,33 @@ class _HiddenLayer(torch.autograd.Function):
         up, up_bias, down, down_bias = (each.to(dtype) for each in (up, up_bias, down, down_bias))
         rows = x.flatten(0, -2).to(dtype)
         ctx.slope = float(slope)  # on a processor nobody waits for this
-        hidden = torch.addmm(up_bias, rows, up.t())
+        hidden = product(rows, up, up_bias)
         torch.nn.functional.leaky_relu_(hidden, ctx.slope)
         if mask is not None:
             mask = mask.view(hidden.shape)
             hidden.mul_(mask)
         ctx.save_for_backward(rows, hidden, mask, up, down)
-        return torch.addmm(down_bias, hidden, down.t()).to(x.dtype).view(x.shape)
+        return product(hidden, down, down_bias).to(x.dtype).view(x.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, hidden, mask, up, down = ctx.saved_tensors
         shape, wanted = gradient.shape, gradient.dtype
         gradient = gradient.flatten(0, -2).to(hidden.dtype)
-        of_down, of_down_bias = gradient.t() @ hidden, gradient.sum(0)
-        flow = gradient @ down
+        of_down, of_down_bias = product(gradient.t(), hidden.t()), gradient.sum(0)
+        flow = product(gradient, down.t())
         of_slope = negative_product(hidden, flow) / ctx.slope
         if mask is not None:
             flow.mul_(mask)
         torch.ops.aten.leaky_relu_backward.grad_input(flow, hidden, ctx.slope, True, grad_input=flow)
-        found = ((flow @ up).view(shape), flow.t() @ rows, flow.sum(0), of_slope, of_down, of_down_bias)
+        found = (
+            product(flow, up.t()).view(shape),
+            product(flow.t(), rows.t()),
+            flow.sum(0),
+            of_slope,
+            of_down,
+            of_down_bias,
+        )
         return (*(each.to(wanted) for each in found), None, None)
 
 

@@ -23,6 +23,7 @@ from amr.models.detr.gate import Amplifier, Continuity, SaliencyGate
 from amr.models.detr.plain_decoder import PlainDecoder
 from amr.models.detr.positions import endpoint_features, frame_positions
 from amr.models.inputs import NetworkInputs, NetworkOutputs
+from amr.models.products import Linear
 from amr.models.spans import logit
 
 
@@ -92,10 +93,10 @@ class DetrNetwork(nn.Module):
         self.score_head = nn.Linear(dim, 2)
         self.span_head = MLP(dim, dim, dim, 2)
         if config.saliency == "projection":
-            self.saliency_frame = nn.Linear(dim, dim)
-            self.saliency_global = nn.Linear(dim, dim)
+            self.saliency_frame = Linear(dim, dim)
+            self.saliency_global = Linear(dim, dim)
         elif config.saliency == "linear":
-            self.saliency_frame = nn.Linear(dim, 1)
+            self.saliency_frame = Linear(dim, 1)
         if config.unused_text_positions:
             self.text_positions = TextPositions(config.unused_text_positions, dim)
         self._reset()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from amr.models.dropout import Dropout
+from amr.models.products import Linear
 
 
 class ConvLayer(nn.Module):
@@ -21,8 +22,8 @@ class ConvLayer(nn.Module):
         self.depthwise = nn.Conv1d(
             dim, dim, kernel, padding=kernel // 2 * dilation, groups=dim, dilation=dilation
         )
-        self.up = nn.Linear(dim, feedforward)
-        self.down = nn.Linear(feedforward, dim)
+        self.up = Linear(dim, feedforward)
+        self.down = Linear(feedforward, dim)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -62,7 +63,7 @@ class CurveLayers(nn.Module):
     def __init__(self, channels: int, dim: int, *, kernel: int, hidden: int = 64) -> None:
         super().__init__()
         self.wide = nn.Conv1d(channels, hidden, kernel, padding=kernel // 2)
-        self.out = nn.Linear(hidden, dim)
+        self.out = Linear(hidden, dim)
 
     def forward(self, curves: Tensor, mask: Tensor | None) -> Tensor:
         if mask is not None:

@@ -31,6 +31,7 @@ from amr.models.frames.level import level_of
 from amr.models.frames.prototypes import PrototypeCurves, Prototypes
 from amr.models.frames.segments import choose_segments, segment_scores
 from amr.models.inputs import NetworkInputs, NetworkOutputs
+from amr.models.products import Linear
 
 SCORE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS = -3.0, 1.0, -2.0
 
@@ -59,7 +60,7 @@ class FrameNetwork(nn.Module):
         if config.audio:
             self.audio_norm = nn.LayerNorm(config.audio_dim)
             self.audio_dropout = Dropout(config.input_dropout)
-            self.audio_projection = nn.Linear(config.audio_dim, dim)
+            self.audio_projection = Linear(config.audio_dim, dim)
             self.stem = conv_layer(1)
         # How far a curve must rise to count as a peak, in the encoder's own units; learned.
         self.least_peak = nn.Parameter(torch.tensor(0.3)) if peaks_of(config) else None
