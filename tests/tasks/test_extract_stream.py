@@ -165,6 +165,27 @@ def test_short_recordings_share_a_pass_of_the_network(tmp_path: Path) -> None:
     assert all(np.allclose(found[name], alone[name], atol=1e-6) for name in alone)
 
 
+@pytest.mark.parametrize(("wanted", "passes"), [(44, [4, 4]), (11, [1] * 8), (12, [1] * 8)])
+def test_short_recordings_fill_the_pass_that_an_encoder_wants(
+    tmp_path: Path, wanted: int, passes: list[int]
+) -> None:
+    sizes: list[int] = []
+
+    class Wanting(FakeEncoder):
+        exact_batch_frames = wanted
+
+        def encode_audio(self, samples: Floats) -> Floats:
+            sizes.append(len(samples))
+            return super().encode_audio(samples)
+
+    files = [write_noise(tmp_path / f"{n}.wav", 5, seed=n) for n in range(8)]
+    found = {r.file.id: np.concatenate(list(r)) for r in encode_many(Wanting(), files, workers=1)}
+    assert sizes == passes
+    assert all(
+        np.array_equal(found[file.id], encode_recording(FakeEncoder(), file.path)[0]) for file in files
+    )
+
+
 def test_giving_up_stops_every_thread(tmp_path: Path) -> None:
     files = [write_noise(tmp_path / f"{n}.wav", 30, seed=n) for n in range(6)]
     before = threading.active_count()

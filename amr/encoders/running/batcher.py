@@ -1,4 +1,4 @@
-"""Segments of several recordings, encoded in batches: what a GPU wants and a processor does not mind."""
+"""Segments of several recordings, encoded in batches: what a GPU wants; a processor, where they are short."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from amr.arrays import Float32Array
 from amr.encoders.base import Encoder
+from amr.encoders.running.blocks import exact_batch_frames
 from amr.errors import MissingError
 
 Slot = tuple[Float32Array, "Future[Float32Array]"]
 
 
 class SegmentBatcher:
-    """Hands segments of equal length to a pool, ``batch`` at a time.
+    """Hands segments of equal length to a pool, ``batch`` at a time; more where the encoder wants so.
 
     A segment waits until as many of its length have come, or until its result is wanted (:meth:`flush`).
     As a frame depends on its own window alone, the others in its batch change no result. Where the memory
@@ -42,13 +43,20 @@ class SegmentBatcher:
         self._on_halved = on_halved
         self._lock = threading.Lock()
         self._open: dict[int, list[Slot]] = {}
+        self._least_frames = exact_batch_frames(encoder)
+
+    def batch_of(self, length: int) -> int:
+        """How many segments of ``length`` samples are encoded at once."""
+        identity = self.encoder.identity
+        frames = 1 + (length - identity.window_samples) // identity.hop_samples
+        return max(self.batch, self._least_frames // frames)
 
     def submit(self, samples: Float32Array) -> Future[Float32Array]:
         """The frames-to-be ``(frames, dim)`` of a segment ``(n,)``."""
         result: Future[Float32Array] = Future()
         slots = self._open.setdefault(len(samples), [])
         slots.append((samples, result))
-        if len(slots) >= self.batch:
+        if len(slots) >= self.batch_of(len(samples)):
             self._send(len(samples))
         return result
 

@@ -25,7 +25,7 @@ from amr.encoders.running.blocks import whole_blocks
 from amr.encoders.running.stream import SEGMENT_FRAMES, cut_segments
 from amr.errors import AmrError, InputError, PluginError, StoppedError
 
-SEGMENTS_QUEUED = 2  # for each worker: one in the network, one at hand
+BATCHES_QUEUED = 2  # for each worker: one in the network, one at hand
 PATIENCE_S = 0.1  # between two looks at whether to stop
 MOST_KEPT_BYTES = 2**25 - 2**16  # glibc heeds what is freed up to 32 MiB, its own few bytes included
 
@@ -115,7 +115,7 @@ def encode_many(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="encode")
     events = read_events(encoder, files, whole_blocks(encoder, segment_frames), should_stop, strict=strict)
     batcher = SegmentBatcher(encoder, pool, batch, on_halved)
-    results = encode_events(batcher, events, SEGMENTS_QUEUED * workers * batch, should_stop)
+    results = encode_events(batcher, events, BATCHES_QUEUED * workers, should_stop)
     try:
         for result in results:
             if not isinstance(result, RecordingBegin):
@@ -209,9 +209,9 @@ def require_unchanged(path: Path, before: FileState) -> None:
 def encode_events(
     batcher: SegmentBatcher, events: Iterable[Event], ahead: int, should_stop: Callable[[], bool]
 ) -> Generator[Event, None, None]:
-    """Events with frames in place of segments, in order, while up to ``ahead`` segments are under way."""
+    """Events with frames in place of segments, in order, while up to ``ahead`` batches are under way."""
     waiting: deque[RecordingBegin | RecordingEnd | Future[Float32Array]] = deque()
-    under_way = 0
+    under_way, most = 0, ahead * batcher.batch
     try:
         for event in events:
             if isinstance(event, (RecordingBegin, RecordingEnd)):
@@ -219,7 +219,8 @@ def encode_events(
             else:
                 waiting.append(batcher.submit(event))
                 under_way += 1
-            while under_way > ahead:
+                most = ahead * batcher.batch_of(len(event))
+            while under_way > most:
                 first = waiting.popleft()
                 under_way -= isinstance(first, Future)
                 yield finished(first, batcher, should_stop)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import torch
 
     from amr.encoders.yamnet.mel import LogMel
-    from amr.encoders.yamnet.mobilenet import MobileNet
 
 NAME = "yamnet"
 SAMPLE_RATE_HZ = 16_000
@@ -71,6 +70,13 @@ class YamnetEncoder:
         self.device_name = device
         self.normalisation = normalisation
 
+    @property
+    def exact_batch_frames(self) -> int:
+        """See :mod:`amr.encoders.running.blocks`; without oneDNN other patches may change last bits."""
+        from amr.encoders.yamnet.mobilenet import has_onednn
+
+        return max(1, BATCH_PATCHES // self.framing.patches_per_frame) if has_onednn(self.device) else 1
+
     @cached_property
     def identity(self) -> EncoderIdentity:
         return identity(self.framing, self.normalisation)
@@ -93,12 +99,10 @@ class YamnetEncoder:
             wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).to(self.device)
             spectrogram = log_mel(wave)  # (batch, steps, mels)
             patches = spectrogram.unfold(1, framing.patch_steps, framing.patch_hop_steps)
-            patches = patches.transpose(2, 3)  # (batch, patches, steps, mels)
-            num_patches = patches.shape[1]
+            patches = patches.transpose(2, 3).flatten(0, 1)  # (batch * patches, steps, mels)
             parts = [
-                net(row[start : start + BATCH_PATCHES].contiguous())
-                for row in patches
-                for start in range(0, num_patches, BATCH_PATCHES)
+                net(patches[start : start + BATCH_PATCHES].contiguous())
+                for start in range(0, len(patches), BATCH_PATCHES)
             ]
             embeddings = torch.cat(parts).view(batch, -1, framing.patches_per_frame, DIMENSION)
             pooled = embeddings.mean(dim=2)  # (batch, frames, dim)
@@ -154,7 +158,7 @@ class YamnetEncoder:
         return read_tensors("yamnet.safetensors")
 
     @cached_property
-    def audio_network(self) -> tuple[LogMel, MobileNet]:
+    def audio_network(self) -> tuple[LogMel, Callable[[torch.Tensor], torch.Tensor]]:
         from amr.encoders.yamnet.mel import LogMel
         from amr.encoders.yamnet.mobilenet import build_mobilenet
 
