@@ -30,6 +30,7 @@ from amr.audio.decode import open_decoder
 from amr.audio.files import AudioFile, find_audio
 from amr.audio.read import MonoStream, read_audio
 from amr.encoders.registry import load_encoder
+from amr.encoders.running.pipeline import encode_many
 from amr.encoders.running.stream import encode_stream
 from amr.formats.features.output import open_feature_output
 
@@ -113,6 +114,11 @@ def stages(files: list[AudioFile], folder: Path) -> dict[str, Callable[[], objec
     def encode() -> None:
         frames.extend(np.concatenate(list(encode_stream(encoder, stream))) for stream in streams)
 
+    def decode_and_encode() -> None:
+        for recording in encode_many(encoder, files, workers=1):
+            for _ in recording:
+                pass
+
     def write() -> None:
         output = folder / "stage.h5"
         with open_feature_output(output, identity_json=identity.to_json(), store="float16") as writer:
@@ -122,7 +128,8 @@ def stages(files: list[AudioFile], folder: Path) -> dict[str, Callable[[], objec
     return {
         "decode": decode,
         "decode + mix + resample": decode_and_resample,
-        "encode": encode,
+        "encode, each alone": encode,
+        "decode to encode, together": decode_and_encode,
         "write": write,
     }
 
@@ -157,7 +164,7 @@ def main() -> None:
         used_s, wall_s = run_extract(folder / "audio", "all.h5", folder, workers)
         tell("amr extract, whole", used_s, wall_s, sound_s)
         tell("less that of one file", used_s - start_s, wall_s - start_wall_s, sound_s)
-        print(f"{'':24s} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB at most")
+        print(f"{'':26s} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB at most")
 
 
 def run_extract(audio: Path, output: str, folder: Path, more: list[str]) -> tuple[float, float]:
@@ -185,7 +192,7 @@ def run_extract(audio: Path, output: str, folder: Path, more: list[str]) -> tupl
 def tell(stage: str, processor_s: float, wall_s: float, sound_s: float) -> None:
     """One line: seconds, and how many times faster than the sound lasts."""
     print(
-        f"{stage:24s} {processor_s:7.2f} s of processor, {sound_s / processor_s:6.0f} x;"
+        f"{stage:26s} {processor_s:7.2f} s of processor, {sound_s / processor_s:6.0f} x;"
         f" {wall_s:7.2f} s of wall, {sound_s / wall_s:6.0f} x",
         flush=True,
     )
