@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from amr import __version__
+from amr.cli.matrices import set_up_matrices
 from amr.cli.messages import log_shown, say
 from amr.cli.stopping import InterruptedSignal, TerminatedSignal, Unwinding
 from amr.distributed import process_name
@@ -125,9 +126,7 @@ def run(arguments: list[str]) -> int:
         arguments: what stands after ``amr``; nothing: the help page is shown.
     """
     arguments = arguments or ["--help"]
-    # numpy's matrices here are small, and its threads wait by spinning: beside a busy neighbour a sentence
-    # took seven times the processor time. A value that the user has set is kept.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    set_up_matrices(os.environ)
     tool = next((word for word in arguments if word in TOOLS), "")
     program = f"amr {tool}".strip() + process_name()
     try:

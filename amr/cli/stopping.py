@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 from amr.cli.messages import say
 
 RETRY_S = 0.005
-JOURNALED = "amr.formats.features.atomic"
 PATIENCE_S = 1.0  # with an import; torch takes ten seconds on a busy machine
 
 
@@ -48,10 +47,10 @@ def handling(handlers: dict[int, Any]) -> Iterator[None]:
 class Unwinding:
     """Ctrl-C and SIGTERM, where no tool has a better answer: unwind, so that no half-written file stays.
 
-    Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, or
-    takes it for a broken file, and an extension module that is interrupted while it is imported takes the
-    process with it. Then it is raised a little later; an import that goes on for long is not waited for: the
-    process ends, as by SIGKILL, which loses nothing that is finished.
+    Not everywhere can that be: a C library that calls Python prints what is raised there and goes on, and an
+    extension module that is interrupted while it is imported takes the process with it. Then it is raised a
+    little later; an import that goes on for long is not waited for: the process ends, as by SIGKILL, which
+    loses nothing that is finished.
 
     Args:
         program: for messages.
@@ -91,13 +90,10 @@ def end_at_once(number: int, line: str) -> NoReturn:
 
 
 def is_delicate(frame: FrameType | None) -> bool:
-    """Whether a module is imported, or a library calls Python for a file's bytes, just now: libsndfile the
-    functions of ``soundfile``, HDF5 those of our journaled file."""
+    """Whether a module is imported, or libsndfile calls the functions of ``soundfile``, just now."""
     while frame is not None:
         code = frame.f_code
         if code.co_name.startswith("vio_") or code.co_filename.startswith("<frozen importlib"):
-            return True
-        if frame.f_globals.get("__name__") == JOURNALED:
             return True
         frame = frame.f_back
     return False

@@ -10,14 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
 from waiting import HANG_S, wait_for
 
-from amr.cli.stopping import StopSignals, TerminatedSignal, Unwinding
-from amr.formats.features import atomic
+from amr.cli.stopping import StopSignals, TerminatedSignal
 
 
 @pytest.fixture(autouse=True)
@@ -57,38 +55,6 @@ def test_an_ignored_ctrl_c_stays_ignored() -> None:
         signal.raise_signal(signal.SIGTERM)
         assert should_stop()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-
-
-@pytest.mark.parametrize(
-    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedSignal)]
-)
-def test_a_signal_while_hdf5_writes_is_no_broken_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: type[BaseException]
-) -> None:
-    """HDF5 calls Python for each write, and answers what is raised there with "Unable to flush file"."""
-    path = tmp_path / "x.h5"
-    h5py.File(path, "w").close()
-    write_at, came = atomic.write_at, []
-
-    def write_and_signal(handle: int, data: bytes | memoryview, offset: int) -> None:
-        if not came:
-            came.append(offset)
-            signal.raise_signal(number)
-        write_at(handle, data, offset)
-
-    monkeypatch.setattr(atomic, "write_at", write_and_signal)
-    file = h5py.File(atomic.JournaledFile(path), "r+")
-
-    def write_and_wait() -> None:
-        file["numbers"] = np.arange(100_000)
-        file.flush()
-        time.sleep(HANG_S)
-
-    with Unwinding("amr simulate").handled(), pytest.raises(raised):
-        write_and_wait()
-    file.flush()
-    assert came
-    np.testing.assert_array_equal(file["numbers"][:], np.arange(100_000))
 
 
 @pytest.mark.parametrize(
