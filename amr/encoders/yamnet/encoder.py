@@ -116,7 +116,7 @@ class YamnetEncoder:
     def joint_audio(self, frames: Float32Array) -> Float32Array:
         """``(frames, 1024)`` to ``(frames, 521)``: log(p + 1e-4) of every class, above its usual level."""
         weight, bias = self.classifier
-        joint: Float32Array = frames.astype(np.float32, copy=False) @ weight.T
+        joint: Float32Array = frames.astype(np.float32, copy=False) @ weight
         joint += bias
         np.clip(joint, -80.0, 80.0, out=joint)
         np.negative(joint, out=joint)
@@ -166,9 +166,9 @@ class YamnetEncoder:
 
     @cached_property
     def classifier(self) -> tuple[Float32Array, Float32Array]:
-        """Weight ``(521, 1024)`` and bias ``(521,)``."""
+        """Weight ``(1024, 521)``, for which products of few frames are quickest, and bias ``(521,)``."""
         weight, bias = self.audio_tensors["classifier.weight"], self.audio_tensors["classifier.bias"]
-        return weight.astype(np.float32), bias.astype(np.float32)
+        return np.ascontiguousarray(weight.astype(np.float32).T), bias.astype(np.float32)
 
     @cached_property
     def usual_levels(self) -> Float32Array:

@@ -159,6 +159,8 @@ class NumpyFrameNetwork:
         self.weights = weights
         self.prototypes = NumpyPrototypes(weights, config.max_tokens) if config.prototypes else None
         layers = [name.removesuffix(TAPS) for name in weights if name.endswith(TAPS)]
+        linear = [name for name in weights if name.endswith(".weight") and weights[name].ndim == 2]
+        self.turned = {name: np.ascontiguousarray(weights[name].T) for name in linear}
         self.taps = {layer: np.ascontiguousarray(weights[layer + TAPS][:, 0].T) for layer in layers}
 
     def answers(self, items: Sequence[WindowItem]) -> list[WindowAnswers]:
@@ -223,7 +225,7 @@ class NumpyFrameNetwork:
         return Proposed(score, ends, saliency, cosine, first_last)
 
     def _linear(self, x: Array, name: str) -> Array:
-        product: Array = x @ self.weights[f"{name}.weight"].T
+        product: Array = x @ self.turned[f"{name}.weight"]
         product += self.weights[f"{name}.bias"]
         return product
 
