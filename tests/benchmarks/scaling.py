@@ -1,6 +1,7 @@
 """Memory and time of extract, predict, train and score against size: times 1, 10 and 100, in one figure.
 
     python tests/benchmarks/scaling.py [--base 1.0] [--steps 1 10 100] [--only extract ...]
+    python tests/benchmarks/scaling.py --archives FOLDER
 
 Writes ``docs/figures/scaling.svg``, and beside it ``scaling.json`` with the figures. Every point is one
 command in a process of its own: processor seconds (user and system) and largest resident memory, as the
@@ -8,6 +9,10 @@ kernel counts them. All run on one thread of the processor. Sizes at times 1: 3 
 (extract, and as one recording), 30 recordings of a minute (predict, with one query, and with a network), 30
 annotated minutes (train, one epoch), 1,000 predictions of ten windows (score). The whole takes about ten
 minutes of one core.
+
+``--archives`` measures ``predict --top 20`` alone, one query over an archive with indexes: those of 10, 100
+and 1,000 hours that ``archive_search.py --keep`` has made in FOLDER. Each figure is the median of several
+queries' processes. 10,000 hours are those 1,000 with a look at ten times their frames.
 """
 
 from __future__ import annotations
@@ -18,7 +23,10 @@ import math
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +36,14 @@ import soundfile
 
 from amr.encoders.registry import load_encoder
 from amr.formats.features.write import FeatureWriter, create_feature_file
+from amr.formats.queries import Query
 from amr.report.canvas import DASHES, GREY, MARKERS, PALETTE, new_figure, save, style
+from amr.retrieval.archive.bounds import bound_of
+from amr.retrieval.archive.levels import levels_of, samples_of
+from amr.tasks.archive import archive_of
+from amr.tasks.inputs import SearchInputs, open_search
+from amr.tasks.models import load_model
+from amr.tasks.networks import AUTO
 
 FIGURES = Path(__file__).resolve().parents[2] / "docs" / "figures"
 RATE_HZ = 16_000
@@ -44,6 +59,7 @@ SIZES_AT_ONE = {
     "score": 1000,
 }
 UNITS = {"score": "predictions"}
+ARCHIVE, ARCHIVE_HOURS, TIMES = "predict, archive", (10, 100, 1000), 10
 
 
 def run(arguments: Sequence[object], folder: Path) -> tuple[float, float]:
@@ -178,6 +194,35 @@ TOOLS: dict[str, Callable[[Path, int], list[object]]] = {
 }
 
 
+def archive_points(folder: Path) -> list[dict[str, float]]:
+    """A query over each archive that is there, and what it would take over ten times the largest."""
+    points = []
+    for hours in ARCHIVE_HOURS:
+        archive = folder / f"archive-{hours}h.h5"
+        costs = [run(["predict", "--query", each, "--top", 20, "-q", archive], folder) for each in QUERIES]
+        cpu_s, memory_mb = float(np.median([cost[0] for cost in costs])), max(cost[1] for cost in costs)
+        points.append({"size": hours, "cpu_s": round(cpu_s, 2), "memory_mb": round(memory_mb, 1)})
+        print(f"{ARCHIVE:24s} {hours:>8,} {cpu_s:10.2f} s {memory_mb:10.1f} MB", flush=True)
+    cpu_s += first_look_s(archive, TIMES) - first_look_s(archive, 1)
+    print(f"{ARCHIVE:24s} {TIMES * hours:>8,} {cpu_s:10.2f} s", flush=True)
+    return [*points, {"size": TIMES * hours, "cpu_s": round(cpu_s, 2)}]
+
+
+def first_look_s(path: Path, times: int) -> float:
+    """Processor seconds of the look at all frames for one query, as if there were so many such archives."""
+    with open_search(SearchInputs([str(path)], []), [], load_model(AUTO)) as search, ExitStack() as stack:
+        archive, bound = archive_of(search, stack), bound_of(search.model.network)
+        assert bound is not None, "the default model is calibrated"
+        samples = samples_of(archive) * times
+        archive = replace(archive, parts=[*archive.parts] * times)
+        costs = []
+        for text in QUERIES:
+            began = time.process_time()
+            levels_of(archive, bound, Query(text), samples).order(archive.most(20))
+            costs.append(time.process_time() - began)
+    return float(np.median(costs))
+
+
 def measure(tool: str, steps: Sequence[int], base: float) -> list[dict[str, float]]:
     """The points of one tool."""
     points = []
@@ -205,32 +250,40 @@ def slopes(points: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Time and memory side by side, both logarithmic; a grey line grows as the size does."""
+    """Time and memory of the tools, and, where it was measured, the time of a query over an archive; a grey
+    line grows as the size does."""
+    tools = {tool: found[tool]["points"] for tool in TOOLS if tool in found}
+    panels = [
+        (tools, "step", "cpu_s", "Processor time, seconds", "size, times"),
+        (tools, "step", "memory_mb", "Largest memory, MB", "size, times"),
+    ]
+    if ARCHIVE in found:
+        archive = {ARCHIVE: found[ARCHIVE]["points"]}
+        panels.append((archive, "size", "cpu_s", "A query, processor seconds", "hours in the archive"))
     with style():
-        figure = new_figure(9.0, 3.6)
-        axes = figure.subplots(1, 2)
-        for axis, key, title in (
-            (axes[0], "cpu_s", "Processor time, seconds"),
-            (axes[1], "memory_mb", "Largest memory, MB"),
-        ):
-            for number, (tool, of_tool) in enumerate(found.items()):
-                points = of_tool["points"]
+        figure = new_figure(4.0 * len(panels), 3.6)
+        axes = figure.subplots(1, len(panels))
+        for axis, (series, x, key, title, label) in zip(axes, panels, strict=True):
+            for number, (tool, points) in enumerate(series.items()):
                 axis.plot(
-                    [point["step"] for point in points],
+                    [point[x] for point in points],
                     [point[key] for point in points],
                     color=PALETTE[number],
                     marker=MARKERS[number],
                     linestyle=DASHES[number],
                     label=tool,
                 )
-            steps = [point["step"] for point in next(iter(found.values()))["points"]]
-            low = min(point[key] for of_tool in found.values() for point in of_tool["points"])
-            axis.plot(steps, [low * step for step in steps], color=GREY, linewidth=0.8, label="as the size")
-            axis.set(xscale="log", yscale="log", title=title, xlabel="size, times")
-            axis.set_xticks(steps, [f"{step}" for step in steps])
+            sizes = sorted({point[x] for points in series.values() for point in points})
+            low = min(point[key] for points in series.values() for point in points)
+            grown = [low * size / sizes[0] for size in sizes]
+            axis.plot(sizes, grown, color=GREY, linewidth=0.8, label="as the size")
+            axis.set(xscale="log", yscale="log", title=title, xlabel=label)
+            axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axis.yaxis.set_major_formatter("{x:,g}")
             axis.grid(visible=True)
+            if axis is not axes[1]:
+                axis.legend(loc="upper left")
         axes[1].set_ylim(bottom=50)
-        axes[0].legend(loc="upper left")
         with open(path, "wb") as file:
             save(figure, file, "svg")
 
@@ -241,16 +294,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--only", nargs="+", choices=list(TOOLS), default=list(TOOLS))
     parser.add_argument("--folder", type=Path, default=FIGURES, help="where figure and numbers go")
+    parser.add_argument("--archives", type=Path, help="measure archives in this folder, and no other tool")
     parser.add_argument("--redraw", action="store_true", help="draw the numbers that are there already")
     options = parser.parse_args()
     numbers = options.folder / "scaling.json"
     found: dict[str, Any] = json.loads(numbers.read_text()) if numbers.exists() else {}
-    for tool in [] if options.redraw else options.only:
+    if options.archives is not None:
+        points = archive_points(options.archives)
+        found[ARCHIVE] = {"unit": "hours", "points": points}
+        numbers.write_text(json.dumps(found, indent=1) + "\n")
+    for tool in [] if options.redraw or options.archives is not None else options.only:
         points = measure(tool, options.steps, options.base)
         unit = UNITS.get(tool, "minutes")
         found[tool] = {"unit": unit, "points": points, **(slopes(points) if len(points) > 1 else {})}
         numbers.write_text(json.dumps(found, indent=1) + "\n")
-    draw({tool: found[tool] for tool in TOOLS if tool in found}, options.folder / "scaling.svg")
+    draw(found, options.folder / "scaling.svg")
 
 
 if __name__ == "__main__":
