@@ -9,7 +9,8 @@ there. To what comes of it the likeliest
 
 is fitted, the chance that a moment overlaps a true one by IoU 0.5: that what is asked for is there at all, by
 how near the recording comes to the sentence (``amr.models.frames.level``), times that this is the moment, by
-the moment's own score (Platt 1999). Both are folded into a model of the preset ``best``: the moments of a
+the moment's own score (Platt 1999). What the level counts for is fitted on all moments; what the score of
+a segment counts for, then, on the best moment of each query. Both are folded into a model of the preset ``best``: the moments of a
 recording keep their order, and their ends (where proposals vote on them with their scores, to a few
 hundredths of a second). Models of other networks have no level: ``sigmoid(slope logit + shift)`` is fitted,
 and folded into ``score_head``.
@@ -94,9 +95,11 @@ def main() -> None:
     found = outcomes(arguments.model, read_annotations(str(arguments.annotations)), arguments.features)
     if checkpoint.config.prototypes:
         of_level, level_shift, slope, shift = fit(found)
-        curve = f"sigmoid({of_level:.3f} level {level_shift:+.3f}) sigmoid({slope:.3f} logit {shift:+.3f})"
         assert found.level is not None, "a model with prototypes has levels"
         level = of_level * found.level + level_shift
+        if checkpoint.config.segments:  # of proposals the scores vote, and a steeper one votes otherwise
+            slope, shift = fit_best(found, log_sigmoid(level), (slope, shift))
+        curve = f"sigmoid({of_level:.3f} level {level_shift:+.3f}) sigmoid({slope:.3f} logit {shift:+.3f})"
         there_level_slope, there_level_shift = fit_logistic(
             level[found.best], found.present[found.best], most_slope=None
         )
@@ -231,6 +234,21 @@ def fit(
 
     of_level, level_shift, slope, shift = likeliest(log_chance, found.hit, start)
     return of_level, level_shift, slope, shift
+
+
+def fit_best(found: Outcomes, there: Float64Array, start: Sequence[float]) -> tuple[float, float]:
+    """What the logit counts for, and its shift, where the best moment of each question is to be believed.
+
+    Args:
+        found: all moments.
+        there: ``(moments,)`` log chance that what is asked for is there.
+        start: slope and shift to begin with.
+    """
+    best = found.best
+    slope, shift = likeliest(
+        lambda w: there[best] + log_sigmoid(w[0] * found.logit[best] + w[1]), found.hit[best], start
+    )
+    return slope, shift
 
 
 def fit_logits(logit: Float64Array, hit: Float64Array) -> tuple[float, float]:

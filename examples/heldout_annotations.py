@@ -13,6 +13,7 @@ closely related label does.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -20,11 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from heldout_absent import absent_places, absent_records, absent_slots, all_absent, sounding_s
-from join_clips import all_clips, read_table, write_table
 
 Record = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """A CSV file of rows with the same columns."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_lines(path: Path) -> list[Record]:
@@ -48,7 +62,9 @@ def write_lines(path: Path, records: Iterable[Record]) -> None:
 def trained_labels(data: Path) -> Counter[str]:
     """Labels of the clips that ``train_default.sh`` trains on, and how many each has."""
     return Counter(
-        row["label"] for row in all_clips(data) if row["split"] == "train" and row["domain"] != "designed"
+        row["label"]
+        for row in read_table(data / "open" / "foreground.csv")
+        if row["split"] == "train" and row["domain"] != "designed"
     )
 
 

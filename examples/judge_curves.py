@@ -104,10 +104,12 @@ def kind_of(name: str, own: Encoder, prototypes: ModelSpace) -> tuple[KindOfCurv
 class Bench:
     """Annotated recordings, and what each query is in each kind of space."""
 
-    def __init__(self, annotations: Sequence[Annotation], collection: Collection) -> None:
+    def __init__(
+        self, annotations: Sequence[Annotation], collection: Collection, encoder: str | None = None
+    ) -> None:
         self.annotations = [each for each in annotations if each.windows and each.vid in collection]
         self.collection = collection
-        self.own = load_encoder()
+        self.own = load_encoder(encoder) if encoder else load_encoder()
         space = model_space_of(load_model(shipped_path()))
         assert space is not None  # best has prototypes
         self.prototypes = space
@@ -235,12 +237,13 @@ def main() -> None:
     parser.add_argument("annotations", type=Path)
     parser.add_argument("features", type=Path)
     parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--encoder", help="what made the features; default: yamnet")
     parser.add_argument("--limit", type=int, help="only so many annotations, from the first on")
     parser.add_argument("-o", "--output", type=Path, help="everything, as JSON")
     options = parser.parse_args()
     with open_features(options.features) as reader:
         annotations = read_annotations(str(options.annotations))[: options.limit]
-        bench = Bench(annotations, Collection([FeatureSource(reader)]))
+        bench = Bench(annotations, Collection([FeatureSource(reader)]), options.encoder)
         print("| curves | queries | window | model | R1@0.5 more | R1@0.7 more |\n|---|---|---|---|---|---|")
         found = {}
         for kind in options.kinds.split(","):

@@ -115,6 +115,7 @@ class NetworkConfig:
             and positions.
         segments: of ``frames``: a moment is a segment of the likeliest segmentation
             (:mod:`amr.models.frames.segments`), not the proposal of one frame.
+        quality: of ``segments``: proposals learn their quality beside them, and order the answers with them.
         audio: of ``frames``: whether the network is given the frames' features; without, it sees nothing but
             the shapes of their similarity curves (:mod:`amr.models.frames.shapes`, the preset ``curves``) and
             takes those of any encoder.
@@ -181,6 +182,7 @@ class NetworkConfig:
     cross_mask: CrossMask = "exact"
     proposing: Proposing = "queries"
     segments: bool = False
+    quality: bool = False
     audio: bool = True
     prototypes: int = 0
     prototype_axes: int = 0
@@ -293,7 +295,7 @@ def _require_consistent(config: NetworkConfig) -> None:
         return
     if config.hidden_dim % (4 * config.heads):
         raise ValueError(f"hidden_dim {config.hidden_dim} is not a multiple of 4 x {config.heads} heads")
-    for name in ("segments", "prototypes", "prototype_axes", *LEVEL_FIELDS, *MOMENT_FIELDS):
+    for name in ("segments", "quality", "prototypes", "prototype_axes", *LEVEL_FIELDS, *MOMENT_FIELDS):
         if getattr(config, name):
             raise ValueError(f"{name} belongs to proposing = frames")
     if config.gate == "none":
@@ -334,7 +336,7 @@ def _require_frames_consistent(config: NetworkConfig) -> None:
             raise ValueError(
                 f"similarity_channels is {config.similarity_channels}, without audio expected {len(SHAPES)}"
             )
-    for name in MOMENT_FIELDS:
+    for name in ("quality", *MOMENT_FIELDS):
         if getattr(config, name) and not config.segments:
             raise ValueError(f"{name} is of segments, and segments is off")
     if config.level_weight and config.audio and not config.prototypes:

@@ -104,6 +104,8 @@ class NetworkOutputs:
         middles: ``(batch, frames)`` of :class:`NetworkInputs`, where every frame proposes.
         segments: ``(batch, frames, frames)`` score of the moment from one frame to another, where moments are
             segments.
+        has_quality: whether logits say how well the spans fit; of segments that are ordered by their
+            marginals alone they do not.
     """
 
     spans: Tensor
@@ -114,6 +116,7 @@ class NetworkOutputs:
     negative_valid: Tensor | None = None
     middles: Tensor | None = None
     segments: Tensor | None = None
+    has_quality: bool = True
 
     @property
     def score_logits(self) -> Tensor:

@@ -74,6 +74,8 @@ BEST = Preset(
         plain_cross=False,
         similarity_channels=2,
         proposing="frames",
+        segments=True,
+        quality=True,
         prototypes=3072,
         prototype_axes=256,
     ),
@@ -114,7 +116,7 @@ CURVES = Preset(
         prototypes=0,
         prototype_axes=0,
         window_frames=600,
-        segments=True,
+        quality=False,
         dropout=0.0,  # curves are bent and noisy as it is
     ),
     loss=BEST.loss,

@@ -45,6 +45,16 @@ def test_the_likeliest_product_is_found(calibrate: ModuleType) -> None:
     assert np.allclose(found, (12, -2, 1.5, 0.5), rtol=0.15)
 
 
+def test_scores_of_segments_are_the_best_moments_chances(calibrate: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    logit, there = rng.normal(-1, 1.3, 40_000), np.full(40_000, np.log(0.8))
+    is_best = np.arange(len(logit)) % 2 == 0
+    chance = 0.8 * sigmoid(1.5 * logit + 0.5) * np.where(is_best, 1, 0.3)
+    hit = (rng.random(len(chance)) < chance).astype(np.float64)
+    found = calibrate.Outcomes(logit, None, hit, np.arange(len(hit)) // 2, np.ones(len(hit)))
+    assert np.allclose(calibrate.fit_best(found, there, (1.0, 0.0)), (1.5, 0.5), rtol=0.1)
+
+
 @pytest.mark.parametrize("slope", [0.2, 0.8, 1.7])
 def test_the_likeliest_presence_is_found(calibrate: ModuleType, slope: float) -> None:
     rng = np.random.default_rng(0)

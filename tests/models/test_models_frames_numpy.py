@@ -32,7 +32,7 @@ from amr.tasks.networks import CURVES, SHIPPED, shipped_path
 ROUNDING = 1e-5
 
 heard = st.builds(
-    lambda channels, prototypes, axes, level, kernel, layers, queries, segments, slope: replace(
+    lambda channels, prototypes, axes, level, kernel, layers, queries, segments, quality, slope: replace(
         small().network,
         similarity_channels=channels if prototypes else max(channels, 1),
         prototypes=prototypes,
@@ -44,6 +44,7 @@ heard = st.builds(
         encoder_layers=layers,
         queries=queries,
         segments=segments,
+        quality=segments and quality,
         moment_slope=slope if segments else 0.0,
         moment_shift=0.5 if segments else 0.0,
     ),
@@ -55,6 +56,7 @@ heard = st.builds(
     layers=st.integers(0, 4),
     queries=st.integers(1, 12),
     segments=st.booleans(),
+    quality=st.booleans(),
     slope=st.sampled_from([0.0, 0.7]),
 )
 configs = heard | st.builds(

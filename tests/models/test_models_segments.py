@@ -162,7 +162,7 @@ def test_answers_are_the_likeliest_moments_with_what_is_like_them() -> None:
 
 def small(**changes: object) -> NetworkConfig:
     preset = sized(PRESETS["best"], audio_dim=12, text_dim=6)
-    shape = replace(preset.network, hidden_dim=16, feedforward_dim=32, encoder_layers=2, segments=True)
+    shape = replace(preset.network, hidden_dim=16, feedforward_dim=32, encoder_layers=2, quality=False)
     return replace(shape, prototypes=0, prototype_axes=0, **changes)  # type: ignore[arg-type]
 
 
@@ -176,9 +176,10 @@ def inputs(frames: int = 24, batch: int = 3) -> NetworkInputs:
     )
 
 
-def test_a_network_learns_segments_by_heart() -> None:
+@pytest.mark.parametrize("quality", [False, True])
+def test_a_network_learns_segments_by_heart(quality: bool) -> None:
     torch.manual_seed(0)
-    network = build_network(small(dropout=0.0, input_dropout=0.0))
+    network = build_network(small(dropout=0.0, input_dropout=0.0, quality=quality))
     given = inputs()
     mask = given.frame_mask()
     ends = torch.tensor([[[0.2, 0.5], [0.7, 0.9]], [[0.1, 0.3], [0, 0]], [[0, 0], [0, 0]]])

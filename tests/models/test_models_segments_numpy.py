@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 
 from amr.arrays import Float32Array
 from amr.models.config import NetworkConfig
-from amr.models.frames.constants import LENGTH_CLASSES, RULED_OUT
+from amr.models.frames.constants import LENGTH_CLASSES, NO_FIT, RULED_OUT
 from amr.models.frames.numpy_segments import choose_segments, marginals
 from amr.models.frames.segments import forward_backward, segment_scores
 from amr.models.presets import PRESETS
 
 ROUNDING = 1e-5
-CONFIG = replace(PRESETS["best"].network, segments=True, queries=4)
+CONFIG = replace(PRESETS["best"].network, quality=False, queries=4)
 
 
 def drawn(rng: np.random.Generator, frames: int, size: float) -> tuple[Float32Array, Float32Array]:
@@ -48,11 +49,15 @@ def test_marginals_of_windows_side_by_side_are_those_of_each_alone(
         assert not np.tril(chances, -1).any()
 
 
-def answers(chances: Float32Array, config: NetworkConfig = CONFIG) -> tuple[Float32Array, Float32Array]:
+def answers(
+    chances: Float32Array, config: NetworkConfig = CONFIG, quality: Sequence[float] = ()
+) -> tuple[Float32Array, Float32Array]:
     frames = len(chances)
     middles = (np.arange(frames) + 0.5) / frames
     proposed = np.stack((middles - 0.5 / frames, middles + 0.5 / frames), axis=1).astype(np.float32)
-    return choose_segments(proposed, middles, chances, config)
+    return choose_segments(
+        proposed, middles, chances, np.array(quality or np.zeros(frames), np.float32), config
+    )
 
 
 def test_where_no_moment_is_possible_there_is_no_answer() -> None:
@@ -73,9 +78,24 @@ def test_a_chance_that_is_calibrated_moves_answers_and_leaves_out_those_that_are
     assert (logits[1:] == RULED_OUT).all()
 
 
-@pytest.mark.parametrize("name", ["moment_slope", "moment_shift"])
-def test_what_is_calibrated_of_segments_needs_them(name: str) -> None:
+def test_the_best_proposal_that_agrees_with_a_segment_has_a_say_in_its_order() -> None:
+    chances = np.zeros((10, 10), np.float32)
+    chances[2, 2], chances[6, 6], chances[7, 9] = 0.75, 0.25, 0.5
+    ends, logits = answers(chances)
+    assert ends[:3, 0] == pytest.approx([0.2, 0.7, 0.6])
+    quality = [0.0] * 10
+    quality[2], quality[6] = -1.0, 2.0
+    ends, logits = answers(chances, replace(CONFIG, quality=True), quality)
+    assert ends[:3, 0] == pytest.approx([0.6, 0.2, 0.7])
+    own = np.log(3) / 4
+    # No proposal reaches over three frames: none agrees with the last one.
+    assert logits[:3] == pytest.approx([1.5 - own, -0.75 + own, 0.75 * NO_FIT], abs=ROUNDING)
+    assert (logits[3:] == RULED_OUT).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("quality", True), ("moment_slope", 1.0), ("moment_shift", 1.0)])
+def test_what_is_of_segments_needs_them(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} is of segments, and segments is off"):
-        replace(PRESETS["best"].network, segments=False, **{name: 1.0})  # type: ignore[arg-type]
+        replace(PRESETS["best"].network, segments=False, **{"quality": False, name: value})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=f"{name} belongs to proposing = frames"):
-        NetworkConfig(**{name: 1.0})  # type: ignore[arg-type]
+        NetworkConfig(**{name: value})  # type: ignore[arg-type]

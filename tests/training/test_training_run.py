@@ -17,6 +17,7 @@ from training_world import IDENTITY, World, query, record, tiny_plan
 from amr.distributed import Processes
 from amr.errors import ExitCode, InputError
 from amr.models.checkpoint import read_checkpoint
+from amr.models.frames.constants import SEGMENT_WEIGHTS
 from amr.models.threads import ThreadPool
 from amr.training import run as run_module
 from amr.training.dataset import Dataset
@@ -160,13 +161,12 @@ def test_a_second_stage_measures_its_own_sounds_among_frames_as_they_were_whiten
 def test_segments_can_start_from_a_model_of_proposals(
     tmp_path: Path, corpora: tuple[Dataset, Dataset]
 ) -> None:
-    proposals = replace(BEST, network=replace(BEST.network, segments=False))
+    proposals = replace(BEST, network=replace(BEST.network, segments=False, quality=False))
     finish(job(corpora, proposals, tmp_path / "first"))
     start = read_checkpoint(tmp_path / "first").weights
-    segments = replace(BEST, network=replace(BEST.network, segments=True))
-    finish(job(corpora, segments, tmp_path / "second", start=start))
+    finish(job(corpora, BEST, tmp_path / "second", start=start))
     found = read_checkpoint(tmp_path / "second").weights
-    assert found.keys() - start.keys() == {"ends.weight", "ends.bias", "by_length"}
+    assert found.keys() - start.keys() == set(SEGMENT_WEIGHTS)
     assert torch.equal(found["prototypes.support"], start["prototypes.support"])
     with pytest.raises(InputError, match="does not fit"):
         finish(job(corpora, proposals, tmp_path / "third", start=found))

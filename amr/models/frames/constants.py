@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from amr.models.config import NetworkConfig
 
 LAYER_NORM_EPSILON = 1e-5
@@ -24,19 +26,22 @@ VOTING_IOU, VOTING_POWER = 0.6, 4.0
 """Proposals that overlap the best one by this much vote on its ends, with their scores to this power."""
 ENDS = 2
 """Numbers a frame beside its own score: what it is worth as a moment's first frame, and as its last."""
-SEGMENT_WEIGHTS = ("ends.weight", "ends.bias", "by_length")
+SEGMENT_WEIGHTS = ("ends.weight", "ends.bias", "by_length", "quality.weight", "quality.bias")
 LENGTH_CLASSES = 10
 """Moments of 1, 2, 3 to 4, 5 to 8 ... frames have a score each for their length."""
 CANDIDATES = 256
 """The likeliest moments of a stretch, of which the answers are made."""
-GONE = -1.0
-"""Chance of a moment that is taken, or is none."""
+GONE = -math.inf
+"""Logit of a moment that is taken, or is none."""
 LEAST_CHANCE, MOST_CHANCE = 1e-12, 1 - 1e-6
 """Moments that are less likely are no answers; likelier ones have this chance's logit."""
 ALIKE_IOU, SAME_MOMENT_IOU = 0.699, 0.499
 """Moments that overlap by the first say the same: their marginals add up, and their ends are averaged. Those
 that overlap an answer by the second are none of their own. Whole frames overlap by 7/10 and 1/2, which
 rounding should not decide. Chosen on the validation split (docs/measurements/0025-segments.md)."""
+QUALITY_SHARE, NO_FIT = 0.75, -12.0
+"""What the best proposal that agrees with a segment counts for in its order, beside its marginal (as logits),
+and what counts where none agrees. Chosen on the validation split (docs/measurements/0025-segments.md)."""
 RULED_OUT = -30.0
 """Logit of an answer that does not exist; its sigmoid is 1e-13."""
 

@@ -84,15 +84,17 @@ def frame_losses(
     error = (to_ends(spans) - to_ends(wanted.spans)).abs().sum(-1)
     relative = (error / wanted.spans[..., 1].clamp(min=SHORTEST)).clamp(max=WORST)
     misfit = 1 - generalised_iou(spans, wanted.spans)
-    if outputs.segments is None:
-        score = torch.where(frame_mask, quality_loss(logits, quality, inside.float(), config), 0.0)
-    else:
-        score = segmentation_loss(outputs.segments, targets, wanted.holds)
+    score = torch.zeros_like(number, dtype=spans.dtype)
+    if outputs.has_quality:
+        of_frames = quality_loss(logits, quality, inside.float(), config)
+        score = score + torch.where(frame_mask, of_frames, 0.0).sum()
+    if outputs.segments is not None:
+        score = score + segmentation_loss(outputs.segments, targets, wanted.holds).sum()
     saliency = functional.binary_cross_entropy_with_logits(outputs.saliency, inside.float(), reduction="none")
     parts = {
         "l1": torch.where(inside, relative, 0.0).sum() / number,
         "overlap": torch.where(inside, misfit, 0.0).sum() / number,
-        "score": score.sum() / number,
+        "score": score / number,
         "saliency": torch.where(frame_mask, saliency, 0.0).sum() / number,
     }
     weights = (config.l1, config.overlap, config.score, config.saliency)

@@ -75,6 +75,9 @@ class FrameNetwork(nn.Module):
             self.head.bias.copy_(torch.tensor([SCORE_BIAS, DISTANCE_BIAS, DISTANCE_BIAS, SALIENCY_BIAS]))
         self.ends = nn.Linear(dim, ENDS) if config.segments else None
         self.by_length = nn.Parameter(torch.zeros(LENGTH_CLASSES)) if config.segments else None
+        self.quality = nn.Linear(dim, 1) if config.quality else None
+        if self.quality is not None:
+            nn.init.constant_(self.quality.bias, SCORE_BIAS)
 
     def forward(
         self,
@@ -101,7 +104,8 @@ class FrameNetwork(nn.Module):
         for convolution in self.convolution:
             x = convolution(x, mask)
         last = self.head_norm(x)
-        score, to_start, to_end, saliency = self.head(last).float().unbind(-1)
+        inside, to_start, to_end, saliency = self.head(last).float().unbind(-1)
+        score = inside if self.quality is None else self.quality(last).float().squeeze(-1)
         middles = inputs.frame_middles()
         spans = proposals(middles, to_start, to_end, inputs.frame_mask())
         if mask is not None:
@@ -112,11 +116,12 @@ class FrameNetwork(nn.Module):
             saliency=saliency,
             frames=x,
             middles=middles,
+            has_quality=self.ends is None or self.quality is not None,
         )
         if self.ends is not None and self.by_length is not None:
             # Chances are differences of sums over all frames, of which float32 keeps four digits.
-            inside = score if self.training else score.double()
-            segments = segment_scores(inside, self.ends(last), self.by_length, inputs.frame_mask())
+            added = inside if self.training else inside.double()
+            segments = segment_scores(added, self.ends(last), self.by_length, inputs.frame_mask())
             outputs = replace(outputs, segments=segments)
         if not self.training:
             outputs = self.chosen(outputs, inputs.frame_mask())

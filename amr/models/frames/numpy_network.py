@@ -70,6 +70,8 @@ def frame_shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     shapes |= _pair("head_norm", dim) | _pair("head", 4, dim)
     if config.segments:
         shapes |= _pair("ends", ENDS, dim) | {"by_length": (LENGTH_CLASSES,)}
+    if config.quality:
+        shapes |= _pair("quality", 1, dim)
     for layer in layers:
         shapes |= _pair(f"{layer}.norm", dim) | _pair(f"{layer}.depthwise", dim, 1, kernel)
         shapes |= _pair(f"{layer}.up", config.feedforward_dim, dim)
@@ -129,7 +131,8 @@ class Proposed(NamedTuple):
     """What the frames of a window say to a query.
 
     Args:
-        score: ``(frames,)`` of each proposal; with segments, what a frame adds to a moment.
+        score: ``(frames,)`` of each proposal, where it has one.
+        inside: ``(frames,)``, what a frame adds to a moment that it is part of; with segments.
         ends: ``(frames, 2)``, (start, end) of each proposal as fractions of the window.
         saliency: ``(frames,)`` logits.
         cosine: ``(frames,)``, of frames and the query's prototype; of networks with prototypes.
@@ -137,6 +140,7 @@ class Proposed(NamedTuple):
     """
 
     score: Array
+    inside: Array
     ends: Array
     saliency: Array
     cosine: Array | None
@@ -180,7 +184,7 @@ class NumpyFrameNetwork:
         first_last = [each.first_last for each in found if each.first_last is not None]
         if not first_last:
             return list(map(self.answer, items, found))
-        chances = marginals([each.score for each in found], first_last, self.weights["by_length"])
+        chances = marginals([each.inside for each in found], first_last, self.weights["by_length"])
         return list(map(self.answer, items, found, chances))
 
     def answer(self, item: WindowItem, found: Proposed, chances: Array | None = None) -> WindowAnswers:
@@ -188,7 +192,7 @@ class NumpyFrameNetwork:
         if chances is None:
             ends, logits = choose(found.ends, found.score, self.config.queries)
         else:
-            ends, logits = choose_segments(found.ends, item.middles, chances, self.config)
+            ends, logits = choose_segments(found.ends, item.middles, chances, found.score, self.config)
         if found.cosine is not None and self.config.level_weight:
             logits = self._with_level(logits, found.cosine, item.curves)
         return WindowAnswers(ends, logits, found.saliency)
@@ -219,10 +223,11 @@ class NumpyFrameNetwork:
         for number in range(self.config.encoder_layers):
             x = self._convolved(x, f"convolution.{number}", 2**number)
         last = self._norm(x, "head_norm")
-        score, to_start, to_end, saliency = self._linear(last, "head").T
+        inside, to_start, to_end, saliency = self._linear(last, "head").T
+        score = self._linear(last, "quality")[:, 0] if self.config.quality else inside
         ends = proposals(item.middles.astype(np.float32), to_start, to_end)
         first_last = self._linear(last, "ends") if self.config.segments else None
-        return Proposed(score, ends, saliency, cosine, first_last)
+        return Proposed(score, inside, ends, saliency, cosine, first_last)
 
     def _linear(self, x: Array, name: str) -> Array:
         product: Array = x @ self.turned[f"{name}.weight"]

@@ -20,8 +20,11 @@ from amr.models.frames.constants import (
     LEAST_CHANCE,
     LENGTH_CLASSES,
     MOST_CHANCE,
+    NO_FIT,
+    QUALITY_SHARE,
     RULED_OUT,
     SAME_MOMENT_IOU,
+    VOTING_IOU,
 )
 
 HIGHEST = 300.0
@@ -120,7 +123,11 @@ def by_first_and_last(of_length: Float64Array) -> Float64Array:
 
 
 def choose_segments(
-    ends: Float32Array, middles: FloatingArray, chances: Float32Array, config: NetworkConfig
+    ends: Float32Array,
+    middles: FloatingArray,
+    chances: Float32Array,
+    quality: Float32Array,
+    config: NetworkConfig,
 ) -> tuple[Float32Array, Float32Array]:
     """The likeliest moments, best first: their ends ``(answers, 2)`` and logits.
 
@@ -128,7 +135,8 @@ def choose_segments(
         ends: each frame's proposal, ``(frames, 2)``.
         middles: ``(frames,)``.
         chances: of :func:`marginals`.
-        config: how many answers, and what calibration makes of chances.
+        quality: ``(frames,)``, the logit of each proposal; looked at where the network has one.
+        config: how many answers, and what calibration makes of them.
     """
     count = config.queries
     cells = likeliest(chances.ravel())
@@ -137,23 +145,26 @@ def choose_segments(
     alike = overlaps(start[:, None], end[:, None], start, end) >= ALIKE_IOU
     np.fill_diagonal(alike, True)
     weight = alike * chance
-    left = weight.sum(axis=1)
+    together = weight.sum(axis=1)
     spans = weight @ np.stack((start, end), axis=1)
-    spans /= np.maximum(left, np.finfo(np.float32).tiny)[:, None]
+    spans /= np.maximum(together, np.finfo(np.float32).tiny)[:, None]
     start, end = spans.T
-    kept, kept_chances = np.zeros((count, 2), np.float32), np.full(count, GONE, np.float32)
+    certain = np.clip(together, LEAST_CHANCE, MOST_CHANCE)
+    left = np.log(certain / (1 - certain))
+    if config.quality:
+        agrees = overlaps(start[:, None], end[:, None], ends[:, 0], ends[:, 1]) >= VOTING_IOU
+        fit = np.where(agrees, quality, np.float32(NO_FIT)).max(axis=1)
+        left = np.float32(QUALITY_SHARE) * fit + np.float32(1 - QUALITY_SHARE) * left
+    kept, likely = np.zeros((count, 2), np.float32), np.full(count, GONE, np.float32)
     for number in range(min(count, len(cells))):
         place = left.argmax()
         if left[place] == GONE:
             break
-        kept[number], kept_chances[number] = spans[place], left[place]
+        kept[number], likely[number] = spans[place], left[place]
         left[overlaps(start, end, start[place], end[place]) >= SAME_MOMENT_IOU] = GONE
         left[place] = GONE
-    certain = np.clip(kept_chances, LEAST_CHANCE, MOST_CHANCE)
-    logits = np.log(certain / (1 - certain))
-    if config.moment_slope:
-        logits = config.moment_slope * logits + config.moment_shift
-    return kept, np.where(kept_chances == GONE, np.float32(RULED_OUT), logits).astype(np.float32)
+    logits = config.moment_slope * likely + config.moment_shift if config.moment_slope else likely
+    return kept, np.where(likely == GONE, np.float32(RULED_OUT), logits).astype(np.float32)
 
 
 def likeliest(chances: Float32Array) -> IntpArray:

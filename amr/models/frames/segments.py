@@ -23,8 +23,11 @@ from amr.models.frames.constants import (
     LEAST_CHANCE,
     LENGTH_CLASSES,
     MOST_CHANCE,
+    NO_FIT,
+    QUALITY_SHARE,
     RULED_OUT,
     SAME_MOMENT_IOU,
+    VOTING_IOU,
 )
 from amr.models.inputs import NetworkOutputs
 from amr.models.spans import iou, to_ends
@@ -126,6 +129,8 @@ def choose_segments(
 ) -> NetworkOutputs:
     """The likeliest moments, best first, each with the chance that it or one much like it is there.
 
+    Where proposals know their quality, that of the best one that agrees counts as well.
+
     Args:
         outputs: a proposal a frame, which says where in its frame a moment begins or ends.
         scores: of :func:`segment_scores`.
@@ -146,20 +151,23 @@ def choose_segments(
     weight = voters * chance.unsqueeze(1)
     together = weight.sum(-1)
     spans = weight @ spans / together.clamp(min=torch.finfo(weight.dtype).tiny).unsqueeze(-1)
-    left = together.masked_fill(chance <= LEAST_CHANCE, GONE)
-    kept, kept_chances = [], []
+    likely = torch.logit(together.clamp(LEAST_CHANCE, MOST_CHANCE))
+    if config.quality:
+        agrees = iou(spans.unsqueeze(2), outputs.spans[-1].unsqueeze(1)) >= VOTING_IOU
+        fit = torch.where(agrees & frame_mask.unsqueeze(1), outputs.score_logits[-1].unsqueeze(1), NO_FIT)
+        likely = QUALITY_SHARE * fit.amax(-1) + (1 - QUALITY_SHARE) * likely
+    left = likely.masked_fill(chance <= LEAST_CHANCE, GONE)
+    kept, kept_logits = [], []
     for _ in range(config.queries):
         best, place = left.max(dim=1, keepdim=True)
         chosen = spans.gather(1, place.unsqueeze(-1).expand(-1, -1, 2))
         # Not "> 0": what is no number is seen by who reads the answers.
         kept.append(torch.where((best != GONE).unsqueeze(-1), chosen, 0.0))
-        kept_chances.append(best)
+        kept_logits.append(best)
         left = left.masked_fill(iou(spans, chosen) >= SAME_MOMENT_IOU, GONE).scatter(1, place, GONE)
-    chance = torch.cat(kept_chances, dim=1)
-    logits = torch.logit(chance.clamp(LEAST_CHANCE, MOST_CHANCE))
-    if config.moment_slope:
-        logits = config.moment_slope * logits + config.moment_shift
-    logits = torch.where(chance != GONE, logits, RULED_OUT)
+    likely = torch.cat(kept_logits, dim=1)
+    logits = config.moment_slope * likely + config.moment_shift if config.moment_slope else likely
+    logits = torch.where(likely != GONE, logits, RULED_OUT)
     return replace(
         outputs,
         spans=torch.cat(kept, dim=1).unsqueeze(0),
