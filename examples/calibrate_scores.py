@@ -12,8 +12,8 @@ how near the recording comes to the sentence (``amr.models.frames.level``), time
 the moment's own score (Platt 1999). What the level counts for is fitted on all moments; what the score of
 a segment counts for, then, on the best moment of each query. Both are folded into a model of the preset
 ``best``: the moments of a recording keep their order, and their ends (where proposals vote on them with their
-scores, to a few hundredths of a second). Models of other networks have no level: ``sigmoid(slope logit + shift)`` is fitted,
-and folded into ``score_head``.
+scores, to a few hundredths of a second). Models of other networks have no level:
+``sigmoid(slope logit + shift)`` is fitted, and folded into ``score_head``.
 
 What scores are where another share of questions is present (``amr predict --prior``) follows from three
 curves more, of best moments: how likely they are right, how likely a question is present where they are
