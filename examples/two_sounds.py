@@ -4,7 +4,7 @@
     python examples/two_sounds.py SET/annotations.jsonl --write two.jsonl
     amr predict --queries two.jsonl SET.h5 -o joined.jsonl
     amr predict --queries two.jsonl SET.h5 --model amr/models/shipped/best.safetensors -o whole.jsonl
-    python examples/two_sounds.py --judge two.jsonl whole.jsonl joined.jsonl
+    python examples/two_sounds.py two.jsonl --judge whole.jsonl joined.jsonl
 
 Of each recording, pairs of annotated sounds of two labels. Where their moments overlap by a second or
 more the question is "a while b", and the answer is where both sound. Where they never overlap but come within
