@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from aisfx import models
-from aisfx.models.cnn2d import EmbeddingNet
 from torch import Tensor
 
 from amr.arrays import Float32Array
@@ -39,6 +37,9 @@ class AisfxEncoder:
     """Frames by aiSFX; text by amr's own encoder, in another space."""
 
     def __init__(self, *, hop_s: float | None = None, device: str = "cpu") -> None:
+        from aisfx import models
+        from aisfx.models.cnn2d import EmbeddingNet
+
         checkpoint = Path(next(iter(models.__path__))) / "checkpoint.pth"
         weights, _ = torch.load(checkpoint, map_location=device, weights_only=False)
         self.net = EmbeddingNet("max", 3, 1, WIDTH)

@@ -19,6 +19,7 @@ from test_judge_default import EXAMPLES, load
 
 from amr.arrays import Float64Array
 from amr.models.checkpoint import read_checkpoint, write_checkpoint
+from amr.models.frames.constants import SEGMENT_WEIGHTS
 from amr.tasks.networks import shipped_path
 from amr.tasks.train_config import make_plan
 
@@ -91,13 +92,12 @@ def test_a_model_scores_by_the_product_and_is_not_calibrated_twice(
 ) -> None:
     plain, calibrated, features = tmp_path / "plain", tmp_path / "calibrated", tmp_path / "feats.h5"
     shipped = read_checkpoint(shipped_path())
-    own = {
-        "ends.weight": torch.zeros(2, 192),
-        "ends.bias": torch.full((2,), -4.0),
-        "by_length": torch.zeros(10),
-    }
-    weights = shipped.weights | (own if segments else {})
-    config = replace(shipped.config.uncalibrated(), segments=segments)
+    weights = {name: weight.clone() for name, weight in shipped.weights.items()}
+    if not segments:
+        for name in ("weight", "bias"):
+            weights[f"head.{name}"][0] = weights[f"quality.{name}"][0]
+        weights = {name: weight for name, weight in weights.items() if name not in SEGMENT_WEIGHTS}
+    config = replace(shipped.config.uncalibrated(), segments=segments, quality=segments)
     write_checkpoint(plain, replace(shipped, config=config, weights=weights), dtype=torch.float16)
     assert run("-m", "amr", "extract", EXAMPLES / "audio", "-o", features, "-q").returncode == 0
     words = (EXAMPLES / "calibrate_scores.py", plain, EXAMPLES / "queries.jsonl", features, "-o", calibrated)
