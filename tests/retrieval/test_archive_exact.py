@@ -14,6 +14,7 @@ from archive_prototypes import space_of, toy_network
 from archive_world import ToyEncoder, identity, write_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import skew
 
 from amr.formats.features.read import FeatureFile
 from amr.formats.predictions import Prediction
@@ -255,6 +256,16 @@ def test_rows_of_some_recordings() -> None:
     rows, start = rows_of(np.array([0, 2, 3]), np.array([0, 2, 5, 5, 7]))
     assert rows.tolist() == [0, 1, 5, 6]
     assert start.tolist() == [0, 2, 2, 4]
+
+
+def test_the_signs_of_a_likely_score_are_those_of_each_recording() -> None:
+    rng = np.random.default_rng(0)
+    bound = ScoreBound(12.0, -2.0, 0.0, WINDOW)
+    cosine = rng.exponential(size=90).astype(np.float32)
+    signs = bound.own_signs(np.zeros(90, np.float32), cosine, np.array([0, 40, 41, 90]))
+    for row, part in zip(signs, np.split(cosine.astype(np.float64), [40, 41]), strict=True):
+        wanted = (part.std(), part.mean(), skew(part) if len(part) > 1 else 0.0)
+        assert row[1:] == pytest.approx(wanted, rel=1e-4, abs=1e-6)
 
 
 @given(seed=st.integers(0, 1000))

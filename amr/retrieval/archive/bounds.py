@@ -20,9 +20,12 @@ from amr.retrieval.trained.model import MomentModel
 from amr.retrieval.trained.windows import cut
 
 # A guess at the logit of the other chance, which the network alone knows: it is the surer of its best moment
-# the more a recording's cosine spreads, the lower that is on average, and the higher the curve still reaches
-# when it is smoothed twice as widely. docs/measurements/0017-presence.md says how they were fitted.
-OWN_SHIFT, OWN_WIDE, OWN_SPREAD, OWN_MEAN = -1.0, 2.0, 14.6, -4.8
+# the higher the curve still reaches when it is smoothed twice as widely, the more a recording's cosine
+# spreads, the lower that is on average, and the fewer frames make it. Fitted by
+# tests/benchmarks/archive_order.py --fit (docs/measurements/0017-presence.md).
+OWN_SHIFT = -1.11
+OWN_WEIGHTS = (1.01, 19.2, -5.1, 0.2)
+LEAST_SPREAD = 1e-6
 WIDE_HALF_FOOT = 2 * HALF_FOOT
 
 
@@ -79,14 +82,24 @@ class ScoreBound:
             start: ``(recordings + 1,)``, where each begins.
             level: of :meth:`levels`.
         """
+        logit = OWN_SHIFT + self.own_signs(similarity, cosine, start) @ np.array(OWN_WEIGHTS)
+        guess: Float64Array = self.highest_score(level) / (1 + np.exp(-logit))
+        return guess
+
+    def own_signs(self, similarity: Vector, cosine: Vector, start: Offsets) -> Float64Array:
+        """``(recordings, 4)``, what the guess is made of: the highest point of the curve smoothed twice as
+        widely as for a level; the standard deviation, the mean and the skewness of the cosine.
+
+        Args:
+            similarity, cosine, start: of :meth:`likely`.
+        """
         wide = highest_smoothed(self._curve(similarity, cosine, start), start, WIDE_HALF_FOOT)
         lengths, first = np.diff(start), start[:-1]
         mean = np.add.reduceat(cosine, first) / lengths
-        apart = (cosine - np.repeat(mean, lengths)) ** 2
-        spread = np.sqrt(np.add.reduceat(apart, first) / lengths)
-        logit = OWN_SHIFT + OWN_WIDE * wide + OWN_SPREAD * spread + OWN_MEAN * mean
-        guess: Float64Array = self.highest_score(level) / (1 + np.exp(-logit))
-        return guess
+        apart = cosine - np.repeat(mean, lengths)
+        spread = np.sqrt(np.add.reduceat(apart**2, first) / lengths)
+        skew = np.add.reduceat(apart**3, first) / lengths / np.maximum(spread, LEAST_SPREAD) ** 3
+        return np.stack((wide, spread, mean, skew), axis=1).astype(np.float64)
 
 
 def bound_of(model: MomentModel | None) -> ScoreBound | None:
