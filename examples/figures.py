@@ -84,7 +84,7 @@ def real_recordings(real: Path, work: Path) -> None:
     audio = real / "real"
     truth = ("--truth", "gt.jsonl")
     amr("extract", audio, "--queries", "gt.jsonl", "-o", "feats.h5", "-q", cwd=work)
-    amr("predict", "--queries", "gt.jsonl", "feats.h5", "--saliency", "-o", "window.jsonl", cwd=work)
+    amr("predict", "--queries", "gt.jsonl", "feats.h5", "--saliency", "-o", "best.jsonl", cwd=work)
     for prior in ("middle", "whole"):
         options = ("--model", f"prior:{prior}", "--queries", "gt.jsonl")
         amr("predict", *options, "feats.h5", "-o", f"{prior}.jsonl", cwd=work)
@@ -93,14 +93,14 @@ def real_recordings(real: Path, work: Path) -> None:
         for record in map(json.loads, (work / "gt.jsonl").read_text().splitlines())
         if record["vid"] == "owls"
     )
-    moments = ("window.jsonl", *truth, "--audio", audio, "--qid", qid)
+    moments = ("best.jsonl", *truth, "--audio", audio, "--qid", qid)
     amr("plot", *moments, "-o", FIGURES / "moments.png", "-f", cwd=work)
-    systems = ("middle.jsonl", "whole.jsonl", "window.jsonl")
+    systems = ("middle.jsonl", "whole.jsonl", "best.jsonl")
     for name in ("iou", "length", "compare"):
         options = ("--figure", name, "--iou", "0.5", "-o", FIGURES / f"{name}.png", "-f")
         amr("plot", *systems, *truth, *options, cwd=work)
     options = ("--figure", "reliability", "--iou", "0.5", "-o", FIGURES / "reliability.png", "-f")
-    amr("plot", "window.jsonl", *truth, *options, cwd=work)
+    amr("plot", "best.jsonl", *truth, *options, cwd=work)
 
 
 def training_run(work: Path) -> None:
@@ -115,8 +115,8 @@ def training_run(work: Path) -> None:
 def page(real: Path, work: Path) -> None:
     """Screenshots of the report page: light, dark and on a phone."""
     page_file = work / "report.html"
-    options = ("--truth", "gt.jsonl", "--audio", real / "real", "--title", "Sliding window, 17 recordings")
-    amr("plot", "window.jsonl", *options, "--html", page_file, cwd=work)
+    options = ("--truth", "gt.jsonl", "--audio", real / "real", "--title", "The default model, 17 recordings")
+    amr("plot", "best.jsonl", *options, "--html", page_file, cwd=work)
     with opened_browser(work / "profile") as browser:
         browser.get(page_file.as_uri())
         browser.find_element("css selector", "#rows tr:nth-child(27)").click()
