@@ -5,7 +5,7 @@
 
 The hour is made of real recordings where the project's shared data lie beside the repository, else of noise.
 It is written as stereo FLAC at 44.1 kHz, a file a minute or all in one; or, with --short, as so many files of
-a second, where what a file costs shows. Each stage is then run alone in one thread, and at last the whole
+a second, where what a file costs shows. Each stage is then run alone in one thread, after the whole
 command as a process, less what the same command takes for one file. On a shared machine, believe the
 processor seconds.
 """
@@ -155,16 +155,17 @@ def main() -> None:
             files = write_hour(folder / "audio", chosen.minutes, one_file=chosen.one_file)
             sound_s = chosen.minutes * 60
         print(f"{len(files)} files, {sound_s / 3600:.2f} h; load of the machine {os.getloadavg()[0]:.1f}")
-        for stage, work in stages(files, folder).items():
-            wall, processor = time.perf_counter(), time.process_time()
-            work()
-            tell(stage, time.process_time() - processor, time.perf_counter() - wall, sound_s)
         workers = [] if chosen.workers is None else ["--workers", str(chosen.workers)]
+        # Before the stages: Linux counts what this process holds by then as its children's.
         start_s, start_wall_s = run_extract(files[0].path, "one.h5", folder, workers)
         used_s, wall_s = run_extract(folder / "audio", "all.h5", folder, workers)
         tell("amr extract, whole", used_s, wall_s, sound_s)
         tell("less that of one file", used_s - start_s, wall_s - start_wall_s, sound_s)
         print(f"{'':26s} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB at most")
+        for stage, work in stages(files, folder).items():
+            wall, processor = time.perf_counter(), time.process_time()
+            work()
+            tell(stage, time.process_time() - processor, time.perf_counter() - wall, sound_s)
 
 
 def run_extract(audio: Path, output: str, folder: Path, more: list[str]) -> tuple[float, float]:
