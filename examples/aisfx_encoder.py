@@ -1,6 +1,6 @@
 """Another real encoder to measure `curves` with: aiSFX, for sound effects (Ma and others, ISMIR 2022).
 
-    pip install --no-deps aisfx==0.1.2 torch    (24.9 MB of weights, CC BY 4.0)
+    pip install --no-deps aisfx==0.1.2 tqdm    (24.9 MB of weights, CC BY 4.0)
     PYTHONPATH=examples amr extract SET/audio --encoder aisfx_encoder:AisfxEncoder -o aisfx.h5
     PYTHONPATH=examples python examples/judge_curves.py MODEL SET/annotations.jsonl aisfx.h5 \
         --encoder aisfx_encoder:AisfxEncoder --kinds example
@@ -41,6 +41,7 @@ class AisfxEncoder:
         from aisfx.models.cnn2d import EmbeddingNet
 
         checkpoint = Path(next(iter(models.__path__))) / "checkpoint.pth"
+        # A pickle, which may run code: of the package that was just installed and imported.
         weights, _ = torch.load(checkpoint, map_location=device, weights_only=False)
         self.net = EmbeddingNet("max", 3, 1, WIDTH)
         prefix = "embedding_net."

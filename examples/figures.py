@@ -63,7 +63,8 @@ def split_truth(truth: Path, train: Path, validation: Path) -> None:
 def own_recording(work: Path) -> None:
     """The picture that needs nothing but the repository."""
     sound = EXAMPLES / "lumberjack.ogg"
-    amr("predict", "--query", "someone chops wood", sound, "--saliency", "-o", "wood.jsonl", cwd=work)
+    asked = ("--query", "someone chops wood", sound, "--saliency", "--min-score", "0.25")
+    amr("predict", *asked, "-o", "wood.jsonl", cwd=work)
     amr(
         "plot",
         "wood.jsonl",

@@ -129,8 +129,8 @@ class NetworkConfig:
             calibration sets it.
         level_shift: see ``level_weight``.
         level_similarity: what a unit of similarity counts for in the level, beside a cosine of 1.
-        moment_slope: of ``segments``: how likely an answer is right, by the logit of its marginal; 0: as
-            likely as the marginal says. Calibration sets it.
+        moment_slope: of ``segments``: how likely an answer is right, by the logit that orders it; 0: as
+            likely as that says. Calibration sets it.
         moment_shift: see ``moment_slope``.
         right_slope: of a calibrated network: how likely a question's best moment is right, by the logit of
             its score; 0: not known. Calibration sets it, and the next five (:mod:`amr.retrieval.presence`).

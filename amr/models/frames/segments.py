@@ -161,7 +161,7 @@ def choose_segments(
     for _ in range(config.queries):
         best, place = left.max(dim=1, keepdim=True)
         chosen = spans.gather(1, place.unsqueeze(-1).expand(-1, -1, 2))
-        # Not "> 0": what is no number is seen by who reads the answers.
+        # Not "> GONE": what is no number is seen by who reads the answers.
         kept.append(torch.where((best != GONE).unsqueeze(-1), chosen, 0.0))
         kept_logits.append(best)
         left = left.masked_fill(iou(spans, chosen) >= SAME_MOMENT_IOU, GONE).scatter(1, place, GONE)
